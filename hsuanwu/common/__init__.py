@@ -1,0 +1,1 @@
+"""Ground floor: spaces, nests, trajectories, the registry, clocks and seeds."""

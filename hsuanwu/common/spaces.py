@@ -1,0 +1,372 @@
+"""Spaces: what an observation or an action looks like. The only file that knows the keys of the dict form.
+
+Three short forms are always accepted::
+
+    {"shape": (4, 84, 84)}                                               an observation
+    {"shape": (n,), "type": "Discrete", "range": [0, n - 1]}             one of n actions
+    {"shape": shape, "type": "Box", "range": [low[0], high[0]]}          real numbers
+
+The form that ``Space.to_dict`` writes is lossless: it adds ``dtype``, ``low``, ``high``, ``nvec`` and
+``start``, and nests ``{"type": "Dict", "spaces": {...}}``. A short observation of rank 3 is a stack of
+frames, uint8 in [0, 255]; every other short form is float32 without bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import dm_env.specs
+import gymnasium
+import numpy as np
+import torch
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.slab import TensorSpec
+
+SpaceLike: TypeAlias = "Space | Mapping[str, Any] | gymnasium.Space[Any] | dm_env.specs.Array"
+"""What ``as_space`` takes."""
+
+_FORMS = (
+    "use a gymnasium space, a dm_env spec, or a dict such as {'shape': (4,)}, "
+    "{'shape': (2,), 'type': 'Discrete', 'range': [0, 1]} or {'shape': (1,), 'type': 'Box', 'range': [-1, 1]}"
+)
+
+
+class Space(ABC):
+    """What one observation or action looks like.
+
+    Attributes:
+        shape: the shape of one element as an array; ``()`` for Discrete.
+        dtype: the numpy dtype of its numbers.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return the lossless dict form: plain numbers, strings, tuples and lists."""
+
+    @abstractmethod
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        """Return the gymnasium space of the same elements."""
+
+    def tensor_spec(self) -> Any:
+        """Return the ``TensorSpec`` of one element; a dict of them for a Dict space."""
+        return TensorSpec(self.shape, torch.from_numpy(np.empty(0, self.dtype)).dtype)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, str(self)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
+
+
+class Box(Space):
+    """Arrays of numbers, each between its bounds.
+
+    Args:
+        low: least values, broadcast to ``shape``.
+        high: greatest values, broadcast to ``shape``.
+        shape: shape of an element.
+        dtype: numpy dtype of its numbers.
+    """
+
+    def __init__(self, low: Any, high: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.low = np.broadcast_to(np.asarray(low, self.dtype), shape).copy()
+        self.high = np.broadcast_to(np.asarray(high, self.dtype), shape).copy()
+        if (self.low > self.high).any():
+            raise ConfigurationError(f"a Box space has a low above its high: low {low}, high {high}")
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every number has a finite least and greatest value."""
+        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+
+    def to_dict(self) -> dict[str, Any]:
+        low, high = _plain(self.low), _plain(self.high)
+        first = [_first(self.low), _first(self.high)] if self.low.size else [0, 0]
+        return {
+            "shape": self.shape,
+            "type": "Box",
+            "range": first,
+            "dtype": self.dtype.name,
+            "low": low,
+            "high": high,
+        }
+
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        return gymnasium.spaces.Box(self.low, self.high, self.shape, self.dtype.type)
+
+
+class Discrete(Space):
+    """One of ``n`` integers, ``start`` to ``start + n - 1``.
+
+    Args:
+        n: how many there are; at least 1.
+        start: the smallest.
+        dtype: numpy dtype of the integer.
+    """
+
+    def __init__(self, n: int, start: int = 0, dtype: Any = np.int64) -> None:
+        if n < 1:
+            raise ConfigurationError(f"a Discrete space needs at least 1 element, found {n}")
+        self.n, self.start, self.shape, self.dtype = int(n), int(start), (), np.dtype(dtype)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "shape": (self.n,),
+            "type": "Discrete",
+            "range": [self.start, self.start + self.n - 1],
+            "dtype": self.dtype.name,
+        }
+
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        # gymnasium takes only its default integer as dtype of a Discrete before 1.3
+        extra = {} if self.dtype == np.int64 else {"dtype": self.dtype.type}
+        return gymnasium.spaces.Discrete(self.n, start=self.start, **extra)
+
+    def __repr__(self) -> str:
+        return f"Discrete(n={self.n}, start={self.start})"
+
+
+class MultiDiscrete(Space):
+    """Several integers, the i-th one of ``nvec[i]``.
+
+    Args:
+        nvec: how many there are of each; any shape.
+        start: the smallest of each, broadcast to the shape of ``nvec``.
+        dtype: numpy dtype of the integers.
+    """
+
+    def __init__(self, nvec: Any, start: Any = 0, dtype: Any = np.int64) -> None:
+        self.dtype = np.dtype(dtype)
+        self.nvec = np.asarray(nvec, self.dtype)
+        self.shape = self.nvec.shape
+        self.start = np.broadcast_to(np.asarray(start, self.dtype), self.shape).copy()
+        if self.nvec.size == 0 or (self.nvec < 1).any():
+            raise ConfigurationError(f"a MultiDiscrete space needs nvec of 1 or more, found {nvec}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "type": "MultiDiscrete",
+            "range": [int(self.start.min()), int((self.start + self.nvec).max()) - 1],
+            "dtype": self.dtype.name,
+            "nvec": self.nvec.tolist(),
+            "start": self.start.tolist(),
+        }
+
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        return gymnasium.spaces.MultiDiscrete(self.nvec, dtype=self.dtype.type, start=self.start)
+
+    def __repr__(self) -> str:
+        return f"MultiDiscrete(nvec={self.nvec.tolist()})"
+
+
+class MultiBinary(Space):
+    """Arrays of zeros and ones.
+
+    Args:
+        shape: shape of an element.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype = shape, np.dtype(np.int8)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"shape": self.shape, "type": "MultiBinary", "range": [0, 1], "dtype": "int8"}
+
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        # an int and a tuple of one are different spaces to gymnasium; vectors are written with an int
+        return gymnasium.spaces.MultiBinary(self.shape[0] if len(self.shape) == 1 else list(self.shape))
+
+
+class Dict(Space):
+    """Named spaces.
+
+    Args:
+        spaces: the spaces by name; at least one.
+    """
+
+    def __init__(self, spaces: Mapping[str, Space]) -> None:
+        if not spaces:
+            raise ConfigurationError("a Dict space needs at least one space, found none")
+        self.spaces = {str(name): space for name, space in spaces.items()}
+        self.shape, self.dtype = (), np.dtype(object)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": "Dict", "spaces": {name: s.to_dict() for name, s in self.spaces.items()}}
+
+    def to_gymnasium(self) -> gymnasium.Space[Any]:
+        return gymnasium.spaces.Dict({name: s.to_gymnasium() for name, s in self.spaces.items()})
+
+    def tensor_spec(self) -> Any:
+        return {name: space.tensor_spec() for name, space in self.spaces.items()}
+
+    def __repr__(self) -> str:
+        return f"Dict({self.spaces})"
+
+
+def as_space(x: SpaceLike, key: str = "space") -> Space:
+    """Return the space that ``x`` describes.
+
+    Args:
+        x: a ``Space``, a gymnasium space, a dm_env spec (or a mapping of specs), or a dict form.
+        key: what the space is called in an error, ``"observation_space"`` say.
+
+    Raises:
+        ConfigurationError: one line that says what was found and what would be right.
+
+    Example:
+        >>> as_space({"shape": (3,), "type": "Discrete", "range": [0, 2]})
+        Discrete(n=3, start=0)
+        >>> as_space(gymnasium.spaces.Box(-1, 1, (2,))) == as_space({"shape": (2,), "type": "Box", "range": [-1, 1]})
+        True
+    """
+    try:
+        if isinstance(x, Space):
+            return x
+        if isinstance(x, gymnasium.Space):
+            return _from_gymnasium(x, key)
+        if isinstance(x, dm_env.specs.Array):
+            return _from_dm_env(x)
+        if isinstance(x, Mapping):
+            return _from_dict(x, key)
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(f"{key}: {x} is no space ({error}); {_FORMS}") from error
+    raise ConfigurationError(f"{key}: found {type(x).__name__} {x!r}; {_FORMS}")
+
+
+def _from_gymnasium(x: gymnasium.Space[Any], key: str) -> Space:
+    spaces = gymnasium.spaces
+    if isinstance(x, spaces.Box):
+        return Box(x.low, x.high, tuple(x.shape), x.dtype)
+    if isinstance(x, spaces.Discrete):
+        return Discrete(int(x.n), int(x.start), x.dtype)
+    if isinstance(x, spaces.MultiDiscrete):
+        return MultiDiscrete(x.nvec, x.start, x.dtype)
+    if isinstance(x, spaces.MultiBinary):
+        return MultiBinary(tuple(x.shape))
+    if isinstance(x, spaces.Dict):
+        return Dict({name: _from_gymnasium(s, f"{key}.{name}") for name, s in x.spaces.items()})
+    raise ConfigurationError(
+        f"{key}: {type(x).__name__} spaces are not supported; "
+        "use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these"
+    )
+
+
+def _from_dm_env(x: dm_env.specs.Array) -> Space:
+    if isinstance(x, dm_env.specs.DiscreteArray):
+        return Discrete(int(x.num_values), dtype=x.dtype)
+    dtype = np.dtype(np.float32) if np.issubdtype(x.dtype, np.floating) else np.dtype(x.dtype)
+    if isinstance(x, dm_env.specs.BoundedArray):
+        return Box(x.minimum, x.maximum, tuple(x.shape), dtype)
+    return Box(*_bounds(dtype), tuple(x.shape), dtype)
+
+
+def _from_dict(x: Mapping[str, Any], key: str) -> Space:
+    if x and all(isinstance(v, (dm_env.specs.Array, gymnasium.Space, Space)) for v in x.values()):
+        return Dict({str(name): as_space(v, f"{key}.{name}") for name, v in x.items()})
+    kind = x.get("type", "Box")
+    if kind == "Dict":
+        return Dict({str(name): as_space(v, f"{key}.{name}") for name, v in _need(x, "spaces", key).items()})
+    readers = {"Box": _read_box, "Discrete": _read_discrete, "MultiDiscrete": _read_multi_discrete}
+    if kind == "MultiBinary":
+        return MultiBinary(_read_shape(x, key))
+    if kind not in readers:
+        raise ConfigurationError(
+            f"{key}.type: found {kind!r}; use Box, Discrete, MultiDiscrete, MultiBinary or Dict"
+        )
+    return readers[kind](x, key)
+
+
+def _read_box(x: Mapping[str, Any], key: str) -> Space:
+    shape = _read_shape(x, key)
+    is_short = "dtype" not in x and "range" not in x and "low" not in x
+    dtype = np.dtype(x.get("dtype", "uint8" if is_short and len(shape) == 3 else "float32"))
+    first = _read_range(x, key, _bounds(dtype))
+    low, high = x.get("low"), x.get("high")
+    return Box(
+        first[0] if low is None else _array(low), first[1] if high is None else _array(high), shape, dtype
+    )
+
+
+def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
+    (n,) = _read_shape(x, key) if len(_read_shape(x, key)) == 1 else (0,)
+    first, last = _read_range(x, key, (0, n - 1))
+    if n < 1 or last - first + 1 != n:
+        raise ConfigurationError(
+            f"{key}: a Discrete space has shape (n,) and range [0, n - 1], "
+            f"found shape {tuple(x['shape'])} and range {[first, last]}"
+        )
+    return Discrete(n, int(first), x.get("dtype", np.int64))
+
+
+def _read_multi_discrete(x: Mapping[str, Any], key: str) -> Space:
+    nvec = _array(_need(x, "nvec", key))
+    return MultiDiscrete(nvec, _array(x.get("start", 0)), x.get("dtype", np.int64))
+
+
+def _read_shape(x: Mapping[str, Any], key: str) -> tuple[int, ...]:
+    shape = _need(x, "shape", key)
+    try:
+        sizes = (int(shape),) if isinstance(shape, int) else tuple(int(size) for size in shape)
+    except (TypeError, ValueError):
+        sizes = (-1,)
+    if any(size < 0 for size in sizes):
+        raise ConfigurationError(f"{key}.shape: found {shape!r}; use a tuple of sizes, (4,) say")
+    return sizes
+
+
+def _read_range(x: Mapping[str, Any], key: str, default: tuple[Any, Any]) -> tuple[Any, Any]:
+    found = x.get("range")
+    if found is None:
+        return default
+    if isinstance(found, str) or len(found) != 2:
+        raise ConfigurationError(f"{key}.range: found {found!r}; use [least, greatest]")
+    return found[0], found[1]
+
+
+def _need(x: Mapping[str, Any], name: str, key: str) -> Any:
+    value = x.get(name)
+    if value is None:
+        raise ConfigurationError(f"{key}.{name} is missing in {dict(x)}; {_FORMS}")
+    return value
+
+
+def _bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
+    if np.issubdtype(dtype, np.floating):
+        return -math.inf, math.inf
+    if dtype == np.bool_:
+        return 0, 1
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def _array(values: Any) -> Any:
+    """Return nested sequences of any kind (lists, tuples, ListConfigs) as an array; numbers as they are."""
+    return values if np.isscalar(values) else np.array(_listed(values))
+
+
+def _listed(values: Any) -> Any:
+    return values if np.isscalar(values) else [_listed(v) for v in values]
+
+
+def _plain(bound: np.ndarray[Any, Any]) -> Any:
+    """Return a bound as one number where it is the same everywhere, else as nested lists."""
+    if bound.size and (bound == bound.flat[0]).all():
+        return _first(bound)
+    return bound.tolist()
+
+
+def _first(bound: np.ndarray[Any, Any]) -> Any:
+    return bound.flat[0].item()

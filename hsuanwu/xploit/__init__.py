@@ -1,0 +1,1 @@
+"""How an agent exploits what it has seen: encoders, storages, policies and learners."""

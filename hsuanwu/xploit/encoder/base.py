@@ -1,0 +1,41 @@
+"""The interface of encoders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from hsuanwu.common.nest import Nest
+from hsuanwu.common.spaces import Space, SpaceLike, as_space
+
+
+class Encoder(nn.Module, ABC):
+    """A network from observations to features.
+
+    Args:
+        observation_space: the observations, in any form that ``as_space`` takes.
+        feature_dim: numbers that describe one observation; at least 1.
+
+    Attributes:
+        feature_dim: size of the features; what was asked for, but for encoders that have no choice.
+
+    Raises:
+        ConfigurationError: if the encoder does not fit the space.
+    """
+
+    def __init__(self, observation_space: SpaceLike, feature_dim: int) -> None:
+        super().__init__()
+        self.observation_space: Space = as_space(observation_space, "observation_space")
+        self.feature_dim = feature_dim
+
+    @abstractmethod
+    def forward(self, observation: Nest) -> Tensor:
+        """Return the features of a batch of observations.
+
+        Args:
+            observation: ``[N, *shape]`` in the space's dtype; a dict of them for a Dict space.
+
+        Returns:
+            ``[N, feature_dim]`` float32.
+        """

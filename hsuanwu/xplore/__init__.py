@@ -1,0 +1,1 @@
+"""How an agent explores: distributions over actions, augmentations of observations."""

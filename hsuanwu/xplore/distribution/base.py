@@ -1,0 +1,60 @@
+"""The interface of action distributions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from hsuanwu.common.spaces import Space, SpaceLike, as_space
+
+
+class Distribution(ABC):
+    """A family of distributions over the actions of one space.
+
+    An object of it holds no tensor: the parameters of a distribution are one float tensor
+    ``params``, ``[..., num_params]``, that the network's head makes, and every method is a function
+    of it. Actions are ``[..., *action_space.shape]``; a Discrete action counts from 0, whatever the
+    ``start`` of its space.
+
+    Args:
+        action_space: the actions, in any form that ``as_space`` takes.
+
+    Attributes:
+        action_space: the actions.
+        num_params: numbers that describe one distribution.
+
+    Raises:
+        ConfigurationError: if the family does not fit the space.
+    """
+
+    action_space: Space
+    num_params: int
+
+    def __init__(self, action_space: SpaceLike) -> None:
+        self.action_space = as_space(action_space, "action_space")
+
+    def head(self, feature_dim: int) -> nn.Module:
+        """Return a new module from features ``[..., feature_dim]`` to ``params``."""
+        return nn.Linear(feature_dim, self.num_params)
+
+    @abstractmethod
+    def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return one random action each, ``[..., *action_space.shape]``; no gradient flows."""
+
+    @abstractmethod
+    def mode(self, params: Tensor) -> Tensor:
+        """Return the action of greatest density each (for a squashed family: the image of the mean)."""
+
+    @abstractmethod
+    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+        """Return the log-probability (density) of ``action``, ``[...]`` float32, differentiable in ``params``."""
+
+    @abstractmethod
+    def entropy(self, params: Tensor) -> Tensor:
+        """Return the (differential) entropy in nats, ``[...]``, differentiable in ``params``."""
+
+    @abstractmethod
+    def kl(self, params: Tensor, other_params: Tensor) -> Tensor:
+        """Return ``KL(params || other_params)`` in nats, ``[...]``, differentiable in both."""
