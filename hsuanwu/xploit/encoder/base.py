@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.spaces import Space, SpaceLike, as_space
 
@@ -21,11 +22,13 @@ class Encoder(nn.Module, ABC):
         feature_dim: size of the features; what was asked for, but for encoders that have no choice.
 
     Raises:
-        ConfigurationError: if the encoder does not fit the space.
+        ConfigurationError: if the encoder does not fit the space, or ``feature_dim`` is less than 1.
     """
 
     def __init__(self, observation_space: SpaceLike, feature_dim: int) -> None:
         super().__init__()
+        if feature_dim < 1:
+            raise ConfigurationError(f"feature_dim: found {feature_dim}; use 1 or more")
         self.observation_space: Space = as_space(observation_space, "observation_space")
         self.feature_dim = feature_dim
 

@@ -1,0 +1,202 @@
+"""The composition root: from a configuration to objects. Nothing below it sees a configuration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import hydra.utils
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.protocols import EnvFactory
+from hsuanwu.common.registry import options
+from hsuanwu.common.spaces import Space
+from hsuanwu.engine.config import RUN_KEYS, wiring_names
+from hsuanwu.runtime.actor import Actor
+from hsuanwu.runtime.transport import Transport
+from hsuanwu.runtime.weights import WeightBoard
+from hsuanwu.xploit.encoder import Encoder
+from hsuanwu.xploit.learner import Learner
+from hsuanwu.xploit.learner.optimizer import as_device
+from hsuanwu.xploit.policy import Policy
+from hsuanwu.xploit.storage import Storage
+from hsuanwu.xplore.augmentation import Augmentation
+from hsuanwu.xplore.distribution import Distribution
+
+_BASES: dict[str, type | None] = {
+    "augmentation": Augmentation,
+    "distribution": Distribution,
+    "encoder": Encoder,
+    "env": None,
+    "learner": Learner,
+    "policy": Policy,
+    "storage": Storage,
+    "transport": Transport,
+}
+_AT_LEAST_ONE = ("total_steps", "num_actors", "envs_per_actor", "rollout_length", "batch_size", "feature_dim")
+
+
+@dataclass
+class Agent:
+    """An environment's factory and the learner that fits it.
+
+    Attributes:
+        env_factory: builds the environments.
+        observation_space: what they show.
+        action_space: what they take.
+        learner: policies and optimizer.
+    """
+
+    env_factory: EnvFactory
+    observation_space: Space
+    action_space: Space
+    learner: Learner
+
+
+@dataclass
+class Runtime:
+    """What moves experience: memory, weights, transport and the program of the actors."""
+
+    storage: Storage
+    board: WeightBoard
+    transport: Transport
+    actor: Actor
+
+
+def build_agent(cfgs: DictConfig) -> Agent:
+    """Return the environment's factory and the learner of a configuration. No process is started.
+
+    Raises:
+        ConfigurationError: one line that names the key, what was found and what would be right.
+    """
+    check_run_keys(cfgs)
+    env_factory = _make(cfgs, "env", {})
+    observation_space, action_space = _look_at(env_factory)
+    wiring: dict[str, Any] = {
+        "observation_space": observation_space,
+        "action_space": action_space,
+        "device": as_device(cfgs.device),
+        "feature_dim": cfgs.feature_dim,
+    }
+    for kind in ("encoder", "distribution", "augmentation"):
+        wiring[kind] = _make(cfgs, kind, wiring) if cfgs.get(kind) is not None else None
+    return Agent(env_factory, observation_space, action_space, _make(cfgs, "learner", wiring))
+
+
+def build_runtime(cfgs: DictConfig, agent: Agent) -> Runtime:
+    """Return storage, weights, transport and actor program of a configuration. No process is started.
+
+    Raises:
+        ConfigurationError: one line that names the key, what was found and what would be right.
+    """
+    policy = agent.learner.actor
+    transport_class = _target(cfgs.transport, "transport")
+    shared = transport_class.shares_memory
+    wiring = {
+        "observation_space": agent.observation_space,
+        "action_space": agent.action_space,
+        "rollout_length": cfgs.rollout_length,
+        "envs_per_actor": cfgs.envs_per_actor,
+        "num_actors": cfgs.num_actors,
+        "state_spec": policy.state_spec,
+        "shared": shared,
+    }
+    storage = _make(cfgs, "storage", wiring)
+    _check_batch_size(cfgs, storage.num_slots)
+    board = WeightBoard(policy.state_dict(), shared)
+    transport = _make(cfgs, "transport", {"storage": storage, "board": board})
+    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, cfgs.seed)
+    return Runtime(storage, board, transport, actor)
+
+
+def check_run_keys(cfgs: DictConfig) -> None:
+    """Check what can be known of the run-level keys before anything is built.
+
+    Raises:
+        ConfigurationError: one line that names the key, what was found and what would be right.
+    """
+    for key in (*RUN_KEYS, "env", "learner", "storage", "transport"):
+        if OmegaConf.is_missing(cfgs, key) or key not in cfgs:
+            raise ConfigurationError(f"{key}: missing; compose it from pkg://hsuanwu.cfgs, or set it")
+    for key in _AT_LEAST_ONE:
+        if cfgs[key] < 1:
+            raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more")
+    for key in ("log_interval", "checkpoint_interval", "learner_threads"):
+        if cfgs[key] is not None and cfgs[key] < 1:
+            raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more, or null")
+    for key in ("eval_episodes", "seed"):
+        if cfgs[key] < 0:
+            raise ConfigurationError(f"{key}: found {cfgs[key]}; use 0 or more")
+    if cfgs.batch_size % cfgs.envs_per_actor:
+        raise ConfigurationError(
+            f"batch_size: found {cfgs.batch_size}, which slots of envs_per_actor={cfgs.envs_per_actor} environments "
+            f"can never fill; use a multiple of {cfgs.envs_per_actor}"
+        )
+
+
+def _check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
+    most = num_slots * cfgs.envs_per_actor
+    if cfgs.batch_size > most:
+        raise ConfigurationError(
+            f"batch_size: found {cfgs.batch_size}, but the storage holds {num_slots} slots of "
+            f"envs_per_actor={cfgs.envs_per_actor} environments, so that it can never be filled; use {most} or less, "
+            f"or raise num_actors or storage.slots_per_actor"
+        )
+
+
+def _look_at(env_factory: EnvFactory) -> tuple[Space, Space]:
+    """Return the spaces of an environment that is built for that alone."""
+    env = env_factory(1)
+    try:
+        return env.observation_space, env.action_space
+    finally:
+        env.close()
+
+
+def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
+    """Return the module that a section describes; it gets what it asks for by name from ``wiring``."""
+    section = cfgs[kind]
+    cls = _target(section, kind)
+    names = wiring_names(cls, kind)
+    if unknown := sorted(names - set(wiring)):
+        raise ConfigurationError(
+            f"{kind}: {cls.__name__} asks for {unknown}; parameters without a default are wiring, and a {kind} can "
+            f"have {', '.join(sorted(wiring)) or 'none'}"
+        )
+    missing = [str(key) for key in section if OmegaConf.is_missing(section, key)]
+    if missing:
+        raise ConfigurationError(f"{kind}.{missing[0]}: missing; set {kind}.{missing[0]}=...")
+    try:
+        constructor = hydra.utils.instantiate(section, _partial_=True, _convert_="all")
+        inspect.signature(constructor).bind(**{name: wiring[name] for name in names})
+    except (TypeError, OmegaConfBaseException, hydra.errors.InstantiationException) as error:
+        raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built: {_first_line(error)}") from error
+    return constructor(**{name: wiring[name] for name in names})
+
+
+def _target(section: Any, kind: str) -> Any:
+    """Return the class that a section names, if it is one that this kind may have."""
+    path = section.get("_target_") if isinstance(section, DictConfig) else None
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            f"{kind}: found {section!r}; choose {kind}=<one of {', '.join(options(kind))}>, or set {kind}._target_"
+        )
+    try:
+        cls = hydra.utils.get_object(path)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{kind}._target_: {path!r} cannot be imported ({_first_line(error)}); use the path of a class"
+        ) from error
+    base = _BASES[kind]
+    if cls not in options(kind).values() and not (isinstance(cls, type) and base and issubclass(cls, base)):
+        right = f"a subclass of {base.__module__}.{base.__name__}" if base else "a registered class"
+        raise ConfigurationError(f"{kind}._target_: found {path!r}; use {right}, or register it as {kind}")
+    return cls
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"

@@ -1,0 +1,103 @@
+"""Checkpoints: whole or absent, and loadable without running code."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hsuanwu.common.clock import Clock
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.xploit.learner import Learner
+
+FORMAT = 1
+_KEEP = 3
+_NAME = re.compile(r"step_(\d+)\.pt")
+
+
+def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: float) -> Path:
+    """Write ``folder/step_<steps>.pt`` and return its path; the three newest are kept.
+
+    The file appears under its name only when it is whole. It holds tensors, numbers and strings alone:
+    ``torch.load(path, weights_only=True)`` reads it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step_{clock.steps:012d}.pt"
+    state = {
+        "format": FORMAT,
+        "steps": clock.steps,
+        "updates": clock.updates,
+        "wall_seconds": wall_seconds,
+        "policy": learner.learner.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+    for old in list_checkpoints(folder)[:-_KEEP]:
+        old.unlink()
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, oldest first."""
+    found = [path for path in folder.glob("step_*.pt") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: path.name)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Return what the newest checkpoint of a folder holds.
+
+    Raises:
+        ConfigurationError: if there is none, or it cannot be read.
+    """
+    found = list_checkpoints(folder)
+    if not found:
+        raise ConfigurationError(f"{folder}: holds no checkpoint; train first, or name the folder of a run")
+    try:
+        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{found[-1]}: cannot be read ({type(error).__name__}); remove it to go on from the one before"
+        ) from error
+    if state.get("format") != FORMAT:
+        raise ConfigurationError(f"{found[-1]}: has format {state.get('format')}; this version reads {FORMAT}")
+    return state
+
+
+def restore_policy(learner: Learner, state: dict[str, Any], source: Path) -> None:
+    """Put the weights of a checkpoint into both policies.
+
+    Raises:
+        ConfigurationError: if they are those of another network.
+    """
+    try:
+        learner.learner.load_state_dict(state["policy"])
+        learner.actor.load_state_dict(state["policy"])
+    except RuntimeError as error:
+        first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
+        raise ConfigurationError(
+            f"resume: the checkpoint in {source} is of another network ({first}); "
+            f"keep env, encoder, distribution, feature_dim and learner.use_lstm as they were"
+        ) from error
+
+
+def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path) -> None:
+    """Put a checkpoint back: weights, optimizer, clock and torch's random state.
+
+    Raises:
+        ConfigurationError: if it is of another network or optimizer.
+    """
+    restore_policy(learner, state, source)
+    try:
+        learner.optimizer.load_state_dict(state["optimizer"])
+    except (ValueError, KeyError) as error:
+        raise ConfigurationError(
+            f"resume: the checkpoint in {source} is of another optimizer ({error}); keep learner.optimizer"
+        ) from error
+    clock.steps, clock.updates = state["steps"], state["updates"]
+    torch.set_rng_state(state["rng"])

@@ -1,0 +1,174 @@
+"""Hydra groups made from the registry, and the types of the run-level keys."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.resources
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import hsuanwu.env
+import hsuanwu.runtime.transport
+import hsuanwu.xploit.encoder
+import hsuanwu.xploit.learner
+import hsuanwu.xploit.policy
+import hsuanwu.xploit.storage
+import hsuanwu.xplore.augmentation
+import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules in the registry
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.registry import KINDS, options
+
+PLUGIN_GROUP = "hsuanwu.plugins"
+"""Entry points of this group are loaded before groups are made: modules of strangers register themselves."""
+
+
+@dataclasses.dataclass
+class RunConfig:
+    """Types of the run-level keys; their values stand in ``cfgs/config.yaml``, with what they mean."""
+
+    total_steps: int = MISSING
+    seed: int = MISSING
+    device: str = MISSING
+    num_actors: int = MISSING
+    envs_per_actor: int = MISSING
+    rollout_length: int = MISSING
+    batch_size: int = MISSING
+    feature_dim: int = MISSING
+    run_dir: Optional[str] = MISSING
+    resume: bool = MISSING
+    learner_threads: Optional[int] = MISSING
+    log_interval: Optional[int] = MISSING
+    checkpoint_interval: Optional[int] = MISSING
+    eval_episodes: int = MISSING
+    env: Any = MISSING
+    learner: Any = MISSING
+    storage: Any = MISSING
+    transport: Any = MISSING
+    encoder: Any = None
+    distribution: Any = None
+    augmentation: Any = None
+
+
+RUN_KEYS = tuple(field.name for field in dataclasses.fields(RunConfig) if field.name not in KINDS)
+"""The names of the run-level keys."""
+
+
+def register_groups() -> None:
+    """Make each module of the registry an option of the Hydra group of its kind, with typed fields."""
+    load_plugins()
+    store = ConfigStore.instance()
+    store.store(name="hsuanwu_run", node=RunConfig)
+    for kind in KINDS:
+        for name, cls in options(kind).items():
+            store.store(group=kind, name=name, node=_option(kind, cls))
+
+
+def complete(cfgs: DictConfig | Mapping[str, Any]) -> DictConfig:
+    """Return a copy of ``cfgs`` whose missing run-level keys have the values of ``cfgs/config.yaml``.
+
+    Raises:
+        ConfigurationError: if a run-level key has a value of the wrong type.
+    """
+    shipped = OmegaConf.create((importlib.resources.files("hsuanwu.cfgs") / "config.yaml").read_text("utf-8"))
+    try:
+        known = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(shipped, list(RUN_KEYS)))
+        OmegaConf.set_struct(known, False)
+        return OmegaConf.merge(known, cfgs)
+    except OmegaConfBaseException as error:
+        raise ConfigurationError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def load_plugins() -> None:
+    """Import the modules that installed packages offer under ``hsuanwu.plugins``.
+
+    Raises:
+        ConfigurationError: if one cannot be imported.
+    """
+    for entry_point in importlib.metadata.entry_points(group=PLUGIN_GROUP):
+        try:
+            entry_point.load()
+        except Exception as error:
+            raise ConfigurationError(
+                f"plugin {entry_point.name}: {entry_point.value} cannot be imported "
+                f"({type(error).__name__}: {error}); mend or uninstall the package that brings it"
+            ) from error
+
+
+def target_path(cls: type) -> str:
+    """Return the shortest dotted path under which a class can be imported from its package."""
+    package = cls.__module__.rpartition(".")[0]
+    if getattr(sys.modules.get(package), cls.__name__, None) is cls:
+        return f"{package}.{cls.__name__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def wiring_names(cls: type, kind: str) -> set[str]:
+    """Return the constructor parameters that the composition root passes: those without a default, and modules.
+
+    What an environment's factory needs (``env.id`` say) only the user can know: it is no wiring.
+    """
+    parameters = inspect.signature(cls).parameters.values()
+    modules = {p.name for p in parameters if p.name in KINDS}
+    if kind == "env":
+        return modules
+    return modules | {p.name for p in parameters if p.default is p.empty}
+
+
+def _option(kind: str, cls: type) -> Any:
+    """Return the structured config of a class: its target, and its hyper-parameters with their defaults."""
+    wiring = wiring_names(cls, kind)
+    fields: list[tuple[str, Any, Any]] = [("_target_", str, dataclasses.field(default=target_path(cls)))]
+    for parameter in inspect.signature(cls).parameters.values():
+        if parameter.name not in wiring:
+            fields.append((parameter.name, _config_type(_hint(cls, parameter)), _default(parameter)))
+    node = OmegaConf.structured(dataclasses.make_dataclass(f"{cls.__name__}Config", fields))
+    for name in node:
+        if OmegaConf.is_dict(node._get_node(name)) and not OmegaConf.is_missing(node, name) and node[name] is not None:
+            # free-form arguments: any key may be set, `env.kwargs.size=8` say
+            OmegaConf.set_struct(node[name], False)
+    return node
+
+
+def _hint(cls: type, parameter: inspect.Parameter) -> Any:
+    """Return the annotation of a parameter; Any where it names what is not there at run time."""
+    holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
+    try:
+        return typing.get_type_hints(holder, vars(sys.modules[cls.__module__]))["hint"]
+    except (NameError, TypeError):
+        return Any
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    default = parameter.default
+    if default is parameter.empty:
+        return dataclasses.field(default=MISSING)
+    if isinstance(default, (list, tuple, dict)):
+        return dataclasses.field(default_factory=lambda: dict(default) if isinstance(default, dict) else list(default))
+    return dataclasses.field(default=default)
+
+
+def _config_type(hint: Any) -> Any:
+    """Return the type that omegaconf checks for a parameter's annotation; Any where it knows none."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        inner = [_config_type(a) for a in arguments if a is not type(None)]
+        is_optional = len(inner) < len(arguments)
+        if len(inner) != 1 or inner[0] is Any:
+            return Any
+        return Optional[inner[0]] if is_optional else inner[0]
+    if hint in (int, float, bool, str):
+        return hint
+    if origin in (tuple, list) and arguments and arguments[0] in (int, float, bool, str):
+        return list[arguments[0]]  # type: ignore[valid-type]
+    if origin is dict:
+        return dict[str, Any]
+    return Any

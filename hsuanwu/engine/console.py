@@ -1,0 +1,67 @@
+"""What a person watching sees: coloured lines and a progress bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from time import perf_counter
+
+from termcolor import colored
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Console:
+    """Lines on standard output, and below them a live bar with rate and remaining time.
+
+    Where standard error is no terminal there is no bar; termcolor leaves the colours away where standard
+    output is none.
+
+    Args:
+        total_steps: environment steps of the run.
+        steps: environment steps done already.
+    """
+
+    def __init__(self, total_steps: int, steps: int) -> None:
+        self._bar = tqdm(
+            total=total_steps, initial=steps, unit="step", unit_scale=True, disable=None, leave=False, mininterval=0.2
+        )
+        self._last_line = perf_counter()
+
+    def advance(self, steps: int) -> None:
+        """Move the bar by ``steps`` environment steps."""
+        self._bar.update(steps)
+
+    def progress(self, step: int, line: Mapping[str, float | None]) -> None:
+        """Print the most telling numbers, at most every five seconds."""
+        value = line.get("episode_return")
+        if value is not None:
+            self._bar.set_postfix_str(f"return {value:.1f}", refresh=False)
+        if perf_counter() - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = perf_counter()
+        parts = [colored(f"step {step:>11,}", "cyan")]
+        for name, label, form in _SHOWN:
+            if (value := line.get(name)) is not None:
+                parts.append(f"{label} {value:{form}}")
+        self.say("  ".join(parts))
+
+    def say(self, text: str, color: str | None = None) -> None:
+        """Print a line above the bar."""
+        with self._bar.external_write_mode():
+            print(colored(text, color) if color else text, file=sys.stdout, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+_SHOWN = (
+    ("episode_return", "return", "8.1f"),
+    ("episode_length", "length", "6.0f"),
+    ("loss", "loss", "9.3g"),
+    ("entropy", "entropy", "5.2f"),
+    ("policy_lag", "lag", "4.1f"),
+    ("steps_per_second", "steps/s", ",.0f"),
+)

@@ -1,0 +1,114 @@
+"""Evaluation: true returns of a fixed policy, undiscounted and unclipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hsuanwu.common.nest import map_nest
+from hsuanwu.common.protocols import EnvFactory, VectorEnv
+from hsuanwu.common.seeding import derive_seed, make_generator
+from hsuanwu.xploit.policy import Policy
+
+MAX_ENVS = 128
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What some episodes gave.
+
+    Attributes:
+        returns: undiscounted raw return of each episode.
+        lengths: environment steps of each.
+    """
+
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``episodes``, and of ``episode_return`` and ``episode_length`` the mean, std, min and max."""
+        return {
+            "episodes": len(self.returns),
+            "episode_return": _statistics(self.returns),
+            "episode_length": _statistics(self.lengths),
+        }
+
+
+def evaluate(
+    policy: Policy,
+    env_factory: EnvFactory,
+    episodes: int,
+    seed: int,
+    *,
+    deterministic: bool = True,
+    on_frame: Callable[[np.ndarray[Any, Any]], None] | None = None,
+) -> Evaluation:
+    """Return what ``policy`` reaches in ``episodes`` whole episodes.
+
+    Each environment plays a fixed number of episodes, so that short ones are not preferred.
+
+    Args:
+        policy: acts on the CPU; it is put in evaluation mode.
+        env_factory: builds the environments.
+        episodes: how many episodes; at least 1.
+        seed: of environments and actions.
+        deterministic: take the mode of each distribution; else sample.
+        on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step; one environment is used then.
+    """
+    num_envs = 1 if on_frame else min(episodes, MAX_ENVS)
+    env = env_factory(num_envs, render=on_frame is not None)
+    try:
+        quotas = np.full(num_envs, episodes // num_envs)
+        quotas[: episodes % num_envs] += 1
+        return _play(policy.eval(), env, quotas, seed, deterministic, on_frame)
+    finally:
+        env.close()
+
+
+@torch.inference_mode()
+def _play(
+    policy: Policy,
+    env: VectorEnv,
+    quotas: np.ndarray[Any, Any],
+    seed: int,
+    deterministic: bool,
+    on_frame: Callable[[np.ndarray[Any, Any]], None] | None,
+) -> Evaluation:
+    num_envs = env.num_envs
+    generator = make_generator(derive_seed(seed, "evaluation", "policy"))
+    observation = env.reset(derive_seed(seed, "evaluation", "environment"))
+    state = policy.init_state(num_envs)
+    is_first, has_ended = np.ones(num_envs, bool), np.zeros(num_envs, bool)
+    action = np.zeros((num_envs, *env.action_space.shape), env.action_space.dtype)
+    reward, episode_return, episode_length = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs, np.int64)
+    returns: list[float] = []
+    lengths: list[int] = []
+    while quotas.any():
+        if on_frame is not None and not has_ended[0]:
+            on_frame(env.render())
+        seen = map_nest(torch.from_numpy, (is_first, action, reward.astype(np.float32)))
+        step = policy.act(map_nest(torch.as_tensor, observation), *seen, state, generator, deterministic)
+        state, action = step.state, step.action.numpy().astype(env.action_space.dtype)
+        result = env.step(action)
+        observation, is_first = result.observation, has_ended
+        has_ended = result.terminated | result.truncated
+        reward = np.where(is_first, 0.0, result.reward)
+        action = np.where(is_first.reshape(-1, *[1] * (action.ndim - 1)), 0, action)
+        episode_return += reward
+        episode_length += ~is_first
+        for i in np.flatnonzero(has_ended):
+            if quotas[i]:
+                quotas[i] -= 1
+                returns.append(float(episode_return[i]))
+                lengths.append(int(episode_length[i]))
+        episode_return[has_ended], episode_length[has_ended] = 0, 0
+    return Evaluation(tuple(returns), tuple(lengths))
+
+
+def _statistics(values: tuple[float, ...]) -> dict[str, float]:
+    x = np.asarray(values, float)
+    return {"mean": float(x.mean()), "std": float(x.std()), "min": float(x.min()), "max": float(x.max())}

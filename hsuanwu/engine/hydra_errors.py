@@ -1,0 +1,69 @@
+"""What Hydra and omegaconf refuse, in one line that names the key and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from hydra.core.config_store import ConfigStore
+
+from hsuanwu.common.registry import KINDS, lookup, options
+from hsuanwu.engine.config import RUN_KEYS
+
+_UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in")
+_OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
+_NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
+_WRONG_TYPE = re.compile(r"Value '(.*)' of type '(\w+)' could not be converted to (\w+)", re.DOTALL)
+_FULL_KEY = re.compile(r"full_key: (\S+)")
+_TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+
+def explain(error: Exception) -> str:
+    """Return one line for an exception that Hydra or omegaconf raised over a user's configuration."""
+    text = _whole_text(error)
+    if found := _NO_OPTION.search(text):
+        return _explain_option(found[1], found[2], text)
+    full_key = _FULL_KEY.search(text)
+    if found := _WRONG_TYPE.search(text):
+        key = full_key[1] if full_key else "configuration"
+        return f"{key}: found {found[1]!r}; use {_TYPES.get(found[3], found[3])}"
+    override = _OVERRIDE.search(text)
+    if override or _UNKNOWN_KEY.search(text):
+        key = full_key[1] if full_key else override[1] if override else "configuration"
+        return _explain_key(key)
+    return " ".join(text.split())
+
+
+def _whole_text(error: BaseException) -> str:
+    cause = f"\n{_whole_text(error.__cause__)}" if error.__cause__ is not None else ""
+    return f"{error}{cause}"
+
+
+def _explain_option(group: str, name: str, text: str) -> str:
+    group = group.lstrip("/")
+    known = [path.removesuffix(".yaml") for path in re.findall(r"^\t(\S+)$", text, re.MULTILINE)]
+    known += list(options(group)) if group in KINDS else []
+    return f"{group}: {name!r} is unknown; {_nearest(name, known)}options: {', '.join(sorted(set(known)))}"
+
+
+def _explain_key(key: str) -> str:
+    group, _, rest = key.partition(".")
+    if rest and group in KINDS:
+        known = sorted({f"{group}.{field}" for field in _fields(group)})
+        return f"{key}: unknown key; {_nearest(key, known)}{group} has {', '.join(known)}"
+    known = [*RUN_KEYS, *KINDS, "experiment"]
+    return f"{key}: unknown key; {_nearest(key, known)}run-level keys: {', '.join(known)}"
+
+
+def _fields(group: str) -> set[str]:
+    names: set[str] = set()
+    for name in options(group):
+        lookup(group, name)
+        node = ConfigStore.instance().load(f"{group}/{name}.yaml").node
+        names |= {str(field) for field in node if field != "_target_"}
+    return names
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""

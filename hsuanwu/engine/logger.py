@@ -1,0 +1,80 @@
+"""Where metrics go: ``metrics.jsonl``, TensorBoard and ``episodes.csv``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+
+from hsuanwu.engine.run_folder import RunFolder
+
+
+class Logger:
+    """Writes lines of metrics and finished episodes.
+
+    Args:
+        folder: the run's folder; files that are there already are continued.
+        from_step: lines after this step are dropped, left by a run that died after its last checkpoint.
+    """
+
+    def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
+        # writes its files as soon as it is made, so it is made when a run begins
+        from tensorboardX import SummaryWriter
+
+        _truncate(folder, from_step)
+        self._metrics = folder.metrics.open("a", encoding="utf-8")
+        is_new = not folder.episodes.exists()
+        self._episodes = folder.episodes.open("a", encoding="utf-8")
+        if is_new:
+            self._episodes.write("step,episode_return,episode_length\n")
+        self._tensorboard = SummaryWriter(str(folder.path), purge_step=from_step or None, flush_secs=10)
+
+    def write(self, step: int, line: Mapping[str, float | None]) -> None:
+        """Append one JSON object with ``step`` and the metrics; numbers that are not finite become null."""
+        values = {key: _json_value(value) for key, value in line.items()}
+        self._metrics.write(json.dumps({"step": step, **values}) + "\n")
+        self._metrics.flush()
+        for key, value in line.items():
+            if _json_value(value) is not None:
+                self._tensorboard.add_scalar(_tag(key), value, step)
+
+    def write_episodes(self, step: int, episodes: Iterable[tuple[float, int]]) -> None:
+        """Append a row for each finished episode: the run's step, its return and its length."""
+        self._episodes.writelines(f"{step},{value:.10g},{length}\n" for value, length in episodes)
+
+    def close(self) -> None:
+        """Write what is left and close the files."""
+        self._metrics.close()
+        self._episodes.close()
+        self._tensorboard.close()
+
+
+def _json_value(value: float | None) -> float | None:
+    # JSON knows no NaN and no infinity
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _tag(key: str) -> str:
+    for prefix in ("actor_", "learner_"):
+        if key.startswith(prefix) and "second" in key:
+            return f"speed/{key}"
+    if "second" in key:
+        return f"speed/{key}"
+    return f"episode/{key}" if key.startswith("episode") else f"train/{key}"
+
+
+def _truncate(folder: RunFolder, from_step: int) -> None:
+    if folder.metrics.exists():
+        kept = [line for line in folder.metrics.read_text("utf-8").splitlines() if _step_of(line) <= from_step]
+        folder.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+    if folder.episodes.exists():
+        head, *rows = folder.episodes.read_text("utf-8").splitlines()
+        kept = [row for row in rows if row.split(",")[0].isdigit() and int(row.split(",")[0]) <= from_step]
+        folder.episodes.write_text("".join(f"{row}\n" for row in [head, *kept]), "utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf  # the torn last line of a run that was killed

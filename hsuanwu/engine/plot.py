@@ -1,0 +1,170 @@
+"""Learning curves from run folders."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hsuanwu.common.errors import ConfigurationError
+
+Array = npt.NDArray[np.float64]
+Curve = tuple[Array, Array]
+"""Environment steps and the episode returns seen there, ``[N]`` each; steps increase strictly."""
+
+_CONFIDENCE = 0.95
+_GRID_POINTS = 200
+_SMOOTHING_FRACTION = 0.05
+
+
+def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
+    """Write a picture of the episode return over environment steps.
+
+    One run is drawn as it was logged (thin) and as its centred moving average (thick). Several runs of
+    one experiment are smoothed likewise, interpolated to the steps that all of them cover, and drawn as
+    their mean with a pointwise 95% confidence band (Student's t over the runs).
+
+    Args:
+        run_dirs: run folders, each with a ``metrics.jsonl``; at least one.
+        output: the picture; its ending names the format, ``.png`` say. Missing folders are made.
+
+    Raises:
+        ConfigurationError: if a folder has no episodes to draw, the runs share no steps, or the format
+            is unknown.
+    """
+    if not run_dirs:
+        raise ConfigurationError("RUN_DIR: found none; name at least one run folder")
+    curves = [_read_curve(Path(run_dir)) for run_dir in run_dirs]
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    endings = canvas.get_supported_filetypes()
+    if output.suffix.lstrip(".").lower() not in endings:
+        raise ConfigurationError(f"-o: found {output.name!r}; end it in one of .{', .'.join(sorted(endings))}")
+    axes = figure.add_subplot()
+    if len(curves) == 1:
+        _draw_run(axes, curves[0])
+        axes.set_title(f"Learning curve of {Path(run_dirs[0]).resolve().name}")
+    else:
+        _draw_mean(axes, curves)
+        axes.set_title(f"Learning curve over {len(curves)} runs")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("undiscounted episode return")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(output, dpi=150)
+
+
+def _read_curve(run_dir: Path) -> Curve:
+    """Return the logged episode returns of one run.
+
+    Raises:
+        ConfigurationError: if there are none, or a line other than a torn last one cannot be read.
+    """
+    path = run_dir / "metrics.jsonl"
+    if not path.is_file():
+        raise ConfigurationError(f"RUN_DIR: {run_dir} holds no metrics.jsonl; name the folder of a training run")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    steps: list[float] = []
+    returns: list[float] = []
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        point = _read_point(line, f"RUN_DIR: {path}, line {number}")
+        if point is None:
+            continue
+        # a resumed run goes back to its checkpoint: what it logs again replaces what it logged before
+        while steps and steps[-1] >= point[0]:
+            steps.pop()
+            returns.pop()
+        steps.append(point[0])
+        returns.append(point[1])
+    if not steps:
+        raise ConfigurationError(
+            f"RUN_DIR: {path} has no line with an episode_return; wait until the run has finished an episode"
+        )
+    return np.array(steps), np.array(returns)
+
+
+def _read_point(line: str, place: str) -> tuple[float, float] | None:
+    """Return the step and the episode return of one line; None where no episode finished."""
+    if not line.strip():
+        return None
+    try:
+        row: dict[str, Any] = json.loads(line)
+        value = row.get("episode_return")
+        if value is None or not math.isfinite(value):
+            return None
+        return float(row["step"]), float(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not line.endswith("\n"):
+            return None  # the run was stopped while it wrote its last line
+        raise ConfigurationError(
+            f"{place}: found {line.strip()[:60]!r}; each line is a JSON object with numbers step and episode_return"
+        ) from error
+
+
+def _draw_run(axes: Axes, curve: Curve) -> None:
+    steps, returns = curve
+    window = _window(len(returns))
+    axes.plot(steps, returns, color="C0", linewidth=0.8, alpha=0.4, marker=_marker(returns), label="as logged")
+    axes.plot(steps, _smoothed(returns), color="C0", linewidth=2, label=f"moving average of {window} points")
+
+
+def _draw_mean(axes: Axes, curves: Sequence[Curve]) -> None:
+    grid = _common_grid(curves)
+    rows = np.stack([np.interp(grid, steps, _smoothed(returns)) for steps, returns in curves])
+    mean = rows.mean(0)
+    margin = _t_quantile(len(rows) - 1) * rows.std(0, ddof=1) / math.sqrt(len(rows))
+    for row in rows:
+        axes.plot(grid, row, color="C0", linewidth=0.6, alpha=0.35)
+    axes.fill_between(grid, mean - margin, mean + margin, color="C0", alpha=0.2, label="95% confidence (Student's t)")
+    axes.plot(grid, mean, color="C0", linewidth=2, marker=_marker(grid), label=f"mean of {len(rows)} smoothed runs")
+
+
+def _common_grid(curves: Sequence[Curve]) -> Array:
+    """Return steps that lie within every curve."""
+    first = max(steps[0] for steps, _ in curves)
+    last = min(steps[-1] for steps, _ in curves)
+    if first > last:
+        raise ConfigurationError(
+            f"RUN_DIR: the runs share no steps (one begins at {first:.0f}, another ends at {last:.0f}); "
+            "name runs of one experiment"
+        )
+    return np.unique(np.linspace(first, last, _GRID_POINTS))
+
+
+def _window(count: int) -> int:
+    """Return how many of ``count`` points a moving average spans; odd, so that it can be centred."""
+    return 2 * int(count * _SMOOTHING_FRACTION / 2) + 1
+
+
+def _smoothed(values: Array) -> Array:
+    """Return the centred moving average; near the ends, the mean of the points that are there."""
+    kernel = np.ones(_window(len(values)))
+    counts = np.convolve(np.ones_like(values), kernel, "same")
+    return np.convolve(values, kernel, "same") / counts
+
+
+def _marker(points: Array) -> str:
+    """Return a dot where there is a single point, which no line could show."""
+    return "o" if len(points) == 1 else ""
+
+
+def _t_quantile(degrees: int) -> float:
+    """Return the two-sided 95% quantile of Student's t with ``degrees`` degrees of freedom.
+
+    With ``t = sqrt(degrees) tan(angle)`` the density becomes ``cos(angle) ** (degrees - 1)`` on a finite
+    interval, where the trapezoid rule integrates it.
+    """
+    angle = np.linspace(-math.pi / 2, math.pi / 2, 20_001)
+    density = np.cos(angle) ** (degrees - 1)
+    cumulative = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    quantile = np.interp(0.5 + _CONFIDENCE / 2, cumulative / cumulative[-1], angle)
+    return math.sqrt(degrees) * math.tan(float(quantile))

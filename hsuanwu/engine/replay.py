@@ -1,0 +1,90 @@
+"""Evaluation of a finished run from its folder, with video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.build import Agent, build_agent
+from hsuanwu.engine.checkpoint import load_checkpoint, restore_policy
+from hsuanwu.engine.evaluator import evaluate
+from hsuanwu.engine.run_folder import RunFolder
+
+_FRAMES_PER_SECOND = 30
+
+
+def evaluate_run(
+    run_dir: Path, episodes: int, seed: int, *, deterministic: bool = True, video_dir: Path | None = None
+) -> dict[str, Any]:
+    """Return what the newest checkpoint of a run reaches; see ``Evaluation.to_dict``.
+
+    Args:
+        run_dir: the folder of a run.
+        episodes: how many episodes; at least 1.
+        seed: of environments and actions.
+        deterministic: take the mode of each action distribution; else sample.
+        video_dir: write one more episode there, ``video.mp4``; its path is returned as ``video``.
+
+    Raises:
+        ConfigurationError: if the folder holds no run, or the environment cannot be drawn.
+    """
+    folder = RunFolder(run_dir)
+    agent = load_agent(folder)
+    policy, factory = agent.learner.actor, agent.env_factory
+    writer = _open_video(video_dir) if video_dir is not None else None
+    result = evaluate(policy, factory, episodes, seed, deterministic=deterministic).to_dict()
+    if writer is not None:
+        with writer:
+            evaluate(policy, factory, 1, seed, deterministic=deterministic, on_frame=writer.append)
+        result["video"] = str(writer.path)
+    return result
+
+
+def load_agent(folder: RunFolder) -> Agent:
+    """Return the agent of a run with the weights of its newest checkpoint, on the CPU.
+
+    Raises:
+        ConfigurationError: if the folder holds no run or no checkpoint.
+    """
+    if not folder.config.exists():
+        raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
+    cfgs = OmegaConf.load(folder.config)
+    cfgs.device = "cpu"
+    agent = build_agent(cfgs)
+    restore_policy(agent.learner, load_checkpoint(folder.checkpoints), folder.checkpoints)
+    return agent
+
+
+class _Video:
+    """An MP4 file that grows frame by frame; a context manager."""
+
+    def __init__(self, path: Path, writer: Any) -> None:
+        self.path, self._writer = path, writer
+
+    def append(self, frame: np.ndarray[Any, Any]) -> None:
+        """Add a picture, ``[height, width, 3]`` uint8; odd sizes lose a row or column, as H.264 needs."""
+        height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
+        self._writer.append_data(np.ascontiguousarray(frame[:height, :width]))
+
+    def __enter__(self) -> _Video:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+
+def _open_video(folder: Path) -> _Video:
+    try:
+        import imageio.v2
+        import imageio_ffmpeg  # noqa: F401  the plug-in that writes MP4
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--video: {error.name} is not installed; pip install 'hsuanwu[video]'"
+        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "video.mp4"
+    return _Video(path, imageio.v2.get_writer(str(path), fps=_FRAMES_PER_SECOND, macro_block_size=1))

@@ -1,0 +1,63 @@
+"""What a run says of itself while it runs: log, console and, at the end, what bounded it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from hsuanwu.common.clock import Clock
+from hsuanwu.common.slot import Slot
+from hsuanwu.common.trajectory import Trajectory
+from hsuanwu.engine.console import Console
+from hsuanwu.engine.logger import Logger
+from hsuanwu.engine.metrics import Window
+from hsuanwu.engine.run_folder import RunFolder
+
+_MOST_STEPS_A_LINE = 10_000
+_LINES_A_RUN = 200
+
+
+class Reporter:
+    """Writes a line of metrics every ``log_interval`` environment steps; a context manager.
+
+    Args:
+        folder: the run's folder.
+        clock: the run's clock.
+        num_actors: actors of the run.
+        log_interval: environment steps between two lines; None for 200 lines a run, at most 10,000 steps each.
+    """
+
+    def __init__(self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None) -> None:
+        self._clock = clock
+        self._interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
+        self._next = clock.steps + self._interval
+        self.window = Window(num_actors)
+        self.console = Console(clock.total_steps, clock.steps)
+        self._logger = Logger(folder, clock.steps)
+
+    def lap(self, phase: str) -> None:
+        """Count the learner's time since the last lap as spent on ``phase``."""
+        self.window.phases.lap(phase)
+
+    def collected(self, slots: Sequence[Slot]) -> None:
+        """Take note of the episodes and seconds in some slots, before they are released."""
+        self._logger.write_episodes(self._clock.steps, self.window.add_slots(slots))
+
+    def updated(self, metrics: dict[str, float], batch: Trajectory, steps: int) -> None:
+        """Take note of an update, after the clock has advanced by its ``steps``."""
+        self.window.add_update(metrics, batch, steps, self._clock.updates - 1)
+        self.console.advance(steps)
+        if self._clock.steps >= self._next or self._clock.is_over:
+            self._next = self._clock.steps + self._interval
+            line = self.window.read()
+            self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
+            self.console.progress(self._clock.steps, line)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.console.close()
+        self._logger.close()

@@ -1,0 +1,1 @@
+"""Who runs where: actors, versioned weights, transports."""

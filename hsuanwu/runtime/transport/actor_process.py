@@ -1,0 +1,100 @@
+"""What runs in an actor's process."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from hsuanwu.common.slot import Slot, SlotMemory
+from hsuanwu.runtime.transport.base import ActorEnd, ActorProgram
+from hsuanwu.runtime.weights import WeightBoard, Weights
+
+STOP = None
+"""The message that ends an actor."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last message of an actor that failed."""
+
+    traceback: str
+
+
+class _LearnerGone(Exception):
+    """The other end of the pipe is closed."""
+
+
+class _PipeActorEnd(ActorEnd):
+    """Slots come as numbers through a pipe; the learner's end of it closes when the learner is gone."""
+
+    def __init__(self, pipe: Connection, storage: SlotMemory, board: WeightBoard) -> None:
+        self._pipe, self._board = pipe, board
+        self._slots = [storage.slot(i) for i in range(storage.num_slots)]
+        self._free: deque[Slot] = deque()
+        self._is_stopped = False
+
+    def acquire(self) -> Slot | None:
+        while not self._is_stopped and (not self._free or self._has_message()):
+            message = self._receive()
+            if message is STOP:
+                self._is_stopped = True
+            else:
+                slot = self._slots[message[0]]
+                slot.sequence = message[1]
+                self._free.append(slot)
+        return None if self._is_stopped else self._free.popleft()
+
+    def commit(self, slot: Slot) -> None:
+        try:
+            self._pipe.send((slot.index, slot.sequence))
+        except OSError as error:
+            raise _LearnerGone from error
+
+    def _has_message(self) -> bool:
+        try:
+            return self._pipe.poll()
+        except OSError as error:
+            raise _LearnerGone from error
+
+    def _receive(self) -> Any:
+        # no deadline is needed: the pipe closes when the learner's process ends, however it does
+        try:
+            return self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise _LearnerGone from error
+
+    def weights(self, newer_than: int) -> Weights | None:
+        return self._board.read(newer_than)
+
+
+def run_process(
+    actor: ActorProgram, index: int, pipe: Connection, storage: SlotMemory, board: WeightBoard
+) -> None:
+    """Run one actor until the learner stops it or is gone; a failure is sent to the learner.
+
+    One thread for each actor: its batches are small, and the other cores belong to the other processes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
+            pass
+    except _LearnerGone:
+        return
+    except Exception:
+        _report(pipe, Failure(traceback.format_exc()))
+    finally:
+        pipe.close()
+
+
+def _report(pipe: Connection, failure: Failure) -> None:
+    try:
+        pipe.send(failure)
+    except OSError:
+        pass

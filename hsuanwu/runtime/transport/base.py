@@ -1,0 +1,88 @@
+"""The interface of transports: how rollouts reach the learner and weights reach the actors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from hsuanwu.common.slot import Slot
+from hsuanwu.runtime.weights import Weights
+
+
+class ActorError(RuntimeError):
+    """An actor died.
+
+    Attributes:
+        actor: its index.
+        reason: its traceback, or how its process ended.
+    """
+
+    def __init__(self, actor: int, reason: str) -> None:
+        super().__init__(f"actor {actor} died: {reason}")
+        self.actor, self.reason = actor, reason
+
+    def __reduce__(self) -> tuple[type, tuple[int, str]]:
+        return type(self), (self.actor, self.reason)
+
+
+class ActorEnd(ABC):
+    """What an actor holds of a transport."""
+
+    @abstractmethod
+    def acquire(self) -> Slot | None:
+        """Return a free slot, waiting for one if need be; None means that the actor shall end."""
+
+    @abstractmethod
+    def commit(self, slot: Slot) -> None:
+        """Give a filled slot to the learner; the actor touches it no more."""
+
+    @abstractmethod
+    def weights(self, newer_than: int) -> Weights | None:
+        """Return the latest weights, or None where their version is ``newer_than`` or less."""
+
+
+class LearnerEnd(ABC):
+    """What a learner holds of a transport."""
+
+    @abstractmethod
+    def collect(self, count: int) -> list[Slot]:
+        """Return ``count`` filled slots in the order in which they were committed.
+
+        Raises:
+            ActorError: if an actor died.
+            TimeoutError: if the actors are silent for longer than the transport allows.
+        """
+
+    @abstractmethod
+    def release(self, slots: Sequence[Slot]) -> None:
+        """Give slots back to the actors that own them."""
+
+    @abstractmethod
+    def publish(self, weights: Weights) -> None:
+        """Put up new weights for all actors."""
+
+
+class ActorProgram(Protocol):
+    """What a transport runs: a generator that fills a slot between one ``yield`` and the next."""
+
+    def run(self, end: ActorEnd, index: int) -> Iterator[None]:
+        """Fill slots as actor ``index`` until ``end.acquire`` returns None."""
+
+
+class Transport(ABC):
+    """Runs actors and moves what passes between them and the learner.
+
+    Attributes:
+        shares_memory: whether actors live in other processes, so that slots must lie in shared memory.
+    """
+
+    shares_memory: bool
+
+    @abstractmethod
+    def launch(self, actor: ActorProgram, count: int) -> LearnerEnd:
+        """Start ``count`` actors and return the learner's end; once only."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all actors. May be called twice, and leaves no process and no shared memory."""

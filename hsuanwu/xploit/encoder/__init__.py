@@ -1,0 +1,19 @@
+"""Encoders: from observations to features."""
+
+from hsuanwu.xploit.encoder.base import Encoder
+from hsuanwu.xploit.encoder.combined import CombinedEncoder
+from hsuanwu.xploit.encoder.default import default_encoder
+from hsuanwu.xploit.encoder.espeholt_residual import EspeholtResidualEncoder
+from hsuanwu.xploit.encoder.identity import IdentityEncoder
+from hsuanwu.xploit.encoder.mlp import MlpEncoder
+from hsuanwu.xploit.encoder.mnih_cnn import MnihCnnEncoder
+
+__all__ = [
+    "CombinedEncoder",
+    "Encoder",
+    "EspeholtResidualEncoder",
+    "IdentityEncoder",
+    "MlpEncoder",
+    "MnihCnnEncoder",
+    "default_encoder",
+]

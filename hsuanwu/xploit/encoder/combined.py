@@ -1,0 +1,53 @@
+"""One encoder for each entry of a Dict space."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import Nest
+from hsuanwu.common.registry import register
+from hsuanwu.common.spaces import Dict, SpaceLike
+from hsuanwu.xploit.encoder.base import Encoder
+
+
+@register("encoder", "combined")
+class CombinedEncoder(Encoder):
+    """The features of all entries of a Dict, side by side, through a linear layer and a ReLU.
+
+    Each entry has its default encoder with ``feature_dim`` features; a Dict within the Dict has a combined one.
+
+    Args:
+        observation_space: a Dict space, in any form that ``as_space`` takes.
+        feature_dim: size of the linear layer, and of each entry's features; at least 1.
+
+    Raises:
+        ConfigurationError: if the space is no Dict.
+
+    Example:
+        >>> space = {"type": "Dict", "spaces": {"speed": {"shape": (3,)}, "touch": {"shape": (2,)}}}
+        >>> CombinedEncoder(space, feature_dim=8)({"speed": torch.zeros(5, 3), "touch": torch.ones(5, 2)}).shape
+        torch.Size([5, 8])
+    """
+
+    def __init__(self, observation_space: SpaceLike, feature_dim: int) -> None:
+        # a Dict within the Dict makes these two need each other
+        from hsuanwu.xploit.encoder.default import default_encoder
+
+        super().__init__(observation_space, feature_dim)
+        space = self.observation_space
+        if not isinstance(space, Dict):
+            raise ConfigurationError(
+                f"encoder: combined needs a Dict observation_space, found shape {space.shape}; use encoder=mlp"
+            )
+        # equal spaces may name their entries in another order; weights must not depend on it
+        self._names = sorted(space.spaces)
+        # a ModuleList, for names may hold dots
+        self.encoders = nn.ModuleList(default_encoder(space.spaces[name], feature_dim) for name in self._names)
+        self.network = nn.Sequential(nn.Linear(feature_dim * len(self._names), feature_dim), nn.ReLU())
+
+    def forward(self, observation: Nest) -> Tensor:
+        pairs = zip(self._names, self.encoders, strict=True)
+        features: Tensor = self.network(torch.cat([encoder(observation[name]) for name, encoder in pairs], -1))
+        return features

@@ -1,0 +1,57 @@
+"""The convolutional network of DQN."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from hsuanwu.common.nest import Nest
+from hsuanwu.common.registry import register
+from hsuanwu.common.spaces import SpaceLike
+from hsuanwu.xploit.encoder.base import Encoder
+from hsuanwu.xploit.encoder.frames import Frames, need_frames, num_outputs
+
+LEAST_PIXELS = 36
+"""Rows and columns that leave one output of the last convolution."""
+
+
+@register("encoder", "mnih_cnn")
+class MnihCnnEncoder(Encoder):
+    """Three convolutions and a linear layer, each followed by a ReLU.
+
+    32 filters 8 x 8 stride 4, 64 filters 4 x 4 stride 2, 64 filters 3 x 3 stride 1, without padding: Mnih et
+    al. 2015, "Human-level control through deep reinforcement learning" (Nature 518), Methods, where
+    ``feature_dim`` is 512. Here bytes are divided by 255; other numbers enter as they are.
+
+    Args:
+        observation_space: frames ``[C, H, W]`` of at least 36 x 36 pixels, in any form that ``as_space``
+            takes; ``[H, W, C]`` is understood where C is 1, 3 or 4.
+        feature_dim: size of the linear layer; at least 1.
+
+    Raises:
+        ConfigurationError: if the space holds no frames, or too small ones.
+
+    Example:
+        >>> import torch
+        >>> encoder = MnihCnnEncoder({"shape": (4, 84, 84)}, feature_dim=512)
+        >>> encoder(torch.zeros(2, 4, 84, 84, dtype=torch.uint8)).shape
+        torch.Size([2, 512])
+    """
+
+    def __init__(self, observation_space: SpaceLike, feature_dim: int) -> None:
+        super().__init__(observation_space, feature_dim)
+        shape = need_frames("mnih_cnn", self.observation_space, LEAST_PIXELS)
+        trunk = nn.Sequential(
+            nn.Conv2d(shape[0], 32, kernel_size=8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, kernel_size=4, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, kernel_size=3, stride=1),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        linear = nn.Linear(num_outputs(trunk, shape), feature_dim)
+        self.network = nn.Sequential(Frames(self.observation_space), trunk, linear, nn.ReLU())
+
+    def forward(self, observation: Nest) -> Tensor:
+        features: Tensor = self.network(observation)
+        return features

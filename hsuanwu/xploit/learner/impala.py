@@ -1,0 +1,178 @@
+"""IMPALA: one learner that corrects the lag of many actors (Espeholt et al. 2018, arXiv 1802.01561)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from hsuanwu.common.clock import Clock
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import Nest, map_nest
+from hsuanwu.common.registry import register
+from hsuanwu.common.spaces import Dict, SpaceLike, as_space
+from hsuanwu.common.trajectory import Trajectory, as_trajectory
+from hsuanwu.ops.schedules import schedule
+from hsuanwu.xploit.encoder import Encoder, default_encoder
+from hsuanwu.xploit.learner.base import Learner
+from hsuanwu.xploit.learner.impala_loss import ImpalaSettings, impala_loss
+from hsuanwu.xploit.learner.optimizer import as_device, make_optimizer
+from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy, Policy
+from hsuanwu.xplore.augmentation.base import Augmentation
+from hsuanwu.xplore.distribution import Distribution, default_distribution
+
+_LOCK = Lock()
+
+
+@register("learner", "impala")
+class IMPALALearner(Learner):
+    """An actor, a learner and an optimizer, complete and usable at once.
+
+    Args:
+        observation_space: the observations, in dict form or any form that ``as_space`` takes.
+        action_space: the actions: Discrete, Box, MultiDiscrete or MultiBinary.
+        device: where ``learner`` lives, ``"cpu"`` or ``"cuda:0"`` say; ``actor`` lives on the CPU.
+        feature_dim: size of the encoder's features, and of the LSTM's state.
+        lr: learning rate at the start.
+        eps: RMSprop's epsilon, added to the root of the mean square.
+        use_lstm: whether the policy has memory; it then reads the last action and reward too.
+        ent_coef: weight of the entropy bonus.
+        baseline_coef: weight of the value loss.
+        max_grad_norm: gradients are scaled down to this norm; ``inf`` leaves them alone.
+        discount: gamma, in [0, 1].
+        encoder: from observations to features; None takes the default one for the space.
+        distribution: family of the actions; None takes the default one for the space.
+        augmentation: changes the observations that the learner sees; None for no change.
+        optimizer: name of a class in ``torch.optim``.
+        optimizer_kwargs: more arguments of it; None takes RMSprop's smoothing of the paper, ``alpha=0.99``.
+        lr_schedule: ``"constant"``, ``"linear"`` or ``"cosine"``, over the environment steps of the run.
+        loss_reduction: ``"sum"`` over the rows of a batch, as in the paper, or their ``"mean"``.
+        reward_clip: rewards are clipped to ``[-reward_clip, reward_clip]`` in the loss; None leaves them raw.
+        lambda_: V-trace's lambda, in [0, 1].
+        clip_rho: V-trace's rho-bar: bounds the fixed point.
+        clip_c: V-trace's c-bar: bounds the trace.
+        clip_pg_rho: bound of the ratio in the policy gradient.
+
+    Raises:
+        ConfigurationError: if an argument is out of range or a module does not fit its space.
+
+    Example:
+        >>> learner = IMPALALearner({"shape": (4,)}, {"shape": (2,), "type": "Discrete", "range": [0, 1]},
+        ...                         "cpu", 64, 5e-4, 0.01, False, 0.01, 0.5, 40.0, 0.99)
+        >>> learner.actor.init_state(3)
+        ()
+    """
+
+    def __init__(
+        self,
+        observation_space: SpaceLike,
+        action_space: SpaceLike,
+        device: torch.device | str,
+        feature_dim: int,
+        lr: float = 6e-4,
+        eps: float = 0.01,
+        use_lstm: bool = False,
+        ent_coef: float = 0.01,
+        baseline_coef: float = 0.5,
+        max_grad_norm: float = 40.0,
+        discount: float = 0.99,
+        *,
+        encoder: Encoder | None = None,
+        distribution: Distribution | None = None,
+        augmentation: Augmentation | None = None,
+        optimizer: str = "RMSprop",
+        optimizer_kwargs: dict[str, Any] | None = None,
+        lr_schedule: str = "linear",
+        loss_reduction: str = "sum",
+        reward_clip: float | None = None,
+        lambda_: float = 1.0,
+        clip_rho: float = 1.0,
+        clip_c: float = 1.0,
+        clip_pg_rho: float = 1.0,
+    ) -> None:
+        # fail now, not at the first update
+        ImpalaSettings(
+            ent_coef, baseline_coef, max_grad_norm, discount, lambda_, clip_rho, clip_c, clip_pg_rho, loss_reduction, reward_clip
+        )
+        self._schedule = schedule(lr_schedule)
+        observation_space = as_space(observation_space, "observation_space")
+        action_space = as_space(action_space, "action_space")
+        if isinstance(action_space, Dict):
+            raise ConfigurationError(
+                "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
+            )
+        policy_class = LstmPolicy if use_lstm else FeedForwardPolicy
+        policy = policy_class(
+            encoder if encoder is not None else default_encoder(observation_space, feature_dim),
+            distribution if distribution is not None else default_distribution(action_space),
+            feature_dim,
+            augmentation,
+        )
+        self.device = as_device(device)
+        self.actor: Policy = copy.deepcopy(policy).requires_grad_(False)
+        self.learner: Policy = policy.to(self.device)
+        self.optimizer = make_optimizer(optimizer, self.learner.parameters(), lr, eps, optimizer_kwargs)
+        self.train()
+
+    def make_lr_scheduler(self, clock: Clock) -> LRScheduler:
+        return LambdaLR(self.optimizer, lambda _: self._schedule(clock.fraction))
+
+    @classmethod
+    def update(
+        cls,
+        cfgs: Any,
+        actor_model: Policy,
+        learner_model: Policy,
+        batch: Trajectory | Mapping[str, Any],
+        init_actor_states: Nest,
+        optimizer: Optimizer,
+        lr_scheduler: LRScheduler | None,
+        lock: Lock = _LOCK,
+    ) -> dict[str, float]:
+        """Learn from one batch, publish the new weights into ``actor_model`` and return metrics.
+
+        Args:
+            cfgs: has a section ``learner`` with the hyper-parameters of this class; what it leaves out
+                takes the constructor's default.
+            actor_model: the policy that acts; overwritten with the new weights.
+            learner_model: the policy that is trained.
+            batch: a Trajectory, or a mapping of its fields; moved to the device of ``learner_model``.
+            init_actor_states: recurrent state before row 0, ``[B, ...]`` leaves; ``()`` without.
+            optimizer: steps ``learner_model``.
+            lr_scheduler: stepped once after the optimizer; None for no schedule.
+            lock: held from the gradient to the publication, so that threads may share the models.
+
+        Returns:
+            ``loss`` and its parts, ``entropy`` (nats), ``value``, ``explained_variance``, ``rho`` (mean
+            importance ratio), ``rho_clipped_fraction``, ``gradient_norm`` (before clipping) and
+            ``learning_rate``.
+
+        Raises:
+            ConfigurationError: if the batch or a hyper-parameter is not what it should be.
+            FloatingPointError: if the gradient is not finite; the weights stay as they were.
+        """
+        section = cfgs["learner"] if isinstance(cfgs, Mapping) else cfgs.learner
+        settings = ImpalaSettings.read(section, cls)
+        device = next(learner_model.parameters()).device
+        batch = as_trajectory(batch).to(device)
+        state = map_nest(lambda x: x.to(device), init_actor_states)
+        with lock:
+            loss, report = impala_loss(learner_model, batch, state, settings)
+            optimizer.zero_grad()
+            loss.backward()
+            report["gradient_norm"] = nn.utils.clip_grad_norm_(learner_model.parameters(), settings.max_grad_norm)
+            if not torch.isfinite(report["gradient_norm"]):
+                raise FloatingPointError(f"the gradient is not finite (loss {loss.item()}); no weight was changed")
+            learning_rate = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            if lr_scheduler is not None:
+                lr_scheduler.step()
+            actor_model.load_state_dict(learner_model.state_dict())
+        values = torch.stack([value.detach() for value in report.values()]).tolist()
+        return dict(zip(report, values, strict=True)) | {"learning_rate": learning_rate}

@@ -1,0 +1,117 @@
+"""The IMPALA objective: policy gradient and value regression on V-trace targets, and an entropy bonus."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import Nest
+from hsuanwu.common.trajectory import Trajectory
+from hsuanwu.ops.losses import baseline_loss, entropy_loss, explained_variance, policy_gradient_loss
+from hsuanwu.ops.vtrace import vtrace
+from hsuanwu.xploit.policy.base import Policy
+
+
+@dataclass(frozen=True)
+class ImpalaSettings:
+    """The hyper-parameters that the loss reads; meanings and defaults stand in ``IMPALALearner``."""
+
+    ent_coef: float
+    baseline_coef: float
+    max_grad_norm: float
+    discount: float
+    lambda_: float
+    clip_rho: float
+    clip_c: float
+    clip_pg_rho: float
+    loss_reduction: str
+    reward_clip: float | None
+
+    def __post_init__(self) -> None:
+        _check(self, "discount", 0 <= self.discount <= 1, "a number in [0, 1]")
+        _check(self, "lambda_", 0 <= self.lambda_ <= 1, "a number in [0, 1]")
+        _check(self, "max_grad_norm", self.max_grad_norm > 0, "a number above 0 (inf for no clipping)")
+        _check(self, "loss_reduction", self.loss_reduction in ("sum", "mean"), "'sum' or 'mean'")
+        _check(self, "reward_clip", self.reward_clip is None or self.reward_clip > 0, "a number above 0, or null")
+        for name in ("clip_rho", "clip_c", "clip_pg_rho"):
+            _check(self, name, getattr(self, name) > 0, "a number above 0 (inf for no clipping)")
+
+    @classmethod
+    def read(cls, section: Any, learner_class: type) -> ImpalaSettings:
+        """Return the settings in ``section`` (``cfgs.learner``); what it leaves out comes from the class."""
+        defaults = inspect.signature(learner_class).parameters
+        read = section.get if isinstance(section, Mapping) else lambda name, default: getattr(section, name, default)
+        return cls(**{f.name: read(f.name, defaults[f.name].default) for f in fields(cls)})
+
+
+def _check(settings: ImpalaSettings, name: str, is_right: bool, expected: str) -> None:
+    if not is_right:
+        raise ConfigurationError(f"learner.{name}: found {getattr(settings, name)!r}; use {expected}")
+
+
+def impala_loss(
+    policy: Policy, batch: Trajectory, init_state: Nest, settings: ImpalaSettings
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of one batch, a scalar through which gradients flow, and what to report of it.
+
+    ``L = -sum_t log pi(a_t | x_t) A_t + baseline_coef * sum_t (v_t - V(x_t))^2 / 2 - ent_coef * sum_t H_t``
+    with V-trace targets ``v`` and advantages ``A`` (Espeholt et al. 2018, section 4.2); rows that are not
+    valid count for nothing, and ``loss_reduction="mean"`` divides by the number of those that do.
+    """
+    params, values = policy.unroll(
+        batch.observation, batch.is_first, batch.last_action, batch.last_reward, init_state
+    )
+    distribution, mask = policy.distribution, batch.valid
+    log_probs = distribution.log_prob(params[:-1], batch.action)
+    entropies = distribution.entropy(params[:-1])
+    log_rhos = log_probs.detach() - batch.log_prob
+    rewards = batch.reward
+    if settings.reward_clip is not None:
+        rewards = rewards.clamp(-settings.reward_clip, settings.reward_clip)
+    result = vtrace(
+        log_rhos,
+        settings.discount * (~batch.terminated).float(),
+        rewards,
+        values.detach()[:-1],
+        values.detach()[1:],
+        cuts=batch.terminated | batch.truncated,
+        mask=mask,
+        lambda_=settings.lambda_,
+        clip_rho=settings.clip_rho,
+        clip_c=settings.clip_c,
+        clip_pg_rho=settings.clip_pg_rho,
+    )
+    reduction = settings.loss_reduction
+    policy_loss = policy_gradient_loss(log_probs, result.advantages, mask, reduction)
+    value_loss = baseline_loss(values[:-1], result.targets, mask, reduction)
+    bonus_loss = entropy_loss(entropies, mask, reduction)
+    loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
+    report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
+    with torch.no_grad():
+        report |= _diagnosis(log_rhos, entropies, result.targets, values[:-1], mask, settings)
+    return loss, report
+
+
+def _diagnosis(
+    log_rhos: Tensor, entropies: Tensor, targets: Tensor, values: Tensor, mask: Tensor, settings: ImpalaSettings
+) -> dict[str, Tensor]:
+    count = mask.sum().clamp(min=1)
+
+    def mean(x: Tensor) -> Tensor:
+        return torch.where(mask, x, torch.zeros_like(x)).sum() / count
+
+    log_clip = math.log(settings.clip_rho)
+    return {
+        "entropy": mean(entropies),
+        "value": mean(values),
+        "explained_variance": explained_variance(targets, values, mask),
+        "rho": mean(log_rhos.clamp(max=20.0).exp()),
+        "rho_clipped_fraction": mean((log_rhos > log_clip).float()),
+    }

@@ -1,0 +1,59 @@
+"""Optimizers by name, devices by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from hsuanwu.common.errors import ConfigurationError
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any] | None
+) -> Optimizer:
+    """Return ``torch.optim.<name>`` over ``parameters``.
+
+    Args:
+        name: class name, ``"RMSprop"`` or ``"Adam"`` say.
+        parameters: what it steps.
+        lr: learning rate, above 0.
+        eps: epsilon; not given to optimizers that have none.
+        kwargs: more arguments. None means none, but for RMSprop ``alpha=0.99``, as in Espeholt et al. 2018.
+
+    Raises:
+        ConfigurationError: if there is no such optimizer, or it refuses an argument.
+    """
+    optimizer_class = getattr(torch.optim, name, None)
+    if not (isinstance(optimizer_class, type) and issubclass(optimizer_class, Optimizer)):
+        raise ConfigurationError(f"learner.optimizer: found {name!r}; use a class of torch.optim, 'RMSprop' say")
+    arguments = dict(kwargs if kwargs is not None else {"alpha": 0.99} if name == "RMSprop" else {})
+    if "eps" in optimizer_class.__init__.__code__.co_varnames:
+        arguments.setdefault("eps", eps)
+    try:
+        return optimizer_class(parameters, lr=lr, **arguments)  # type: ignore[call-arg]
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"learner.optimizer_kwargs: {name} refuses {{'lr': {lr}, {str(arguments)[1:]}: {error}"
+        ) from error
+
+
+def as_device(device: torch.device | str) -> torch.device:
+    """Return the torch device named ``device``; ``"auto"`` is the first accelerator, or the CPU.
+
+    Raises:
+        ConfigurationError: if this machine has no such device.
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda:0" if has_cuda else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))] if has_cuda else ["cpu"]
+        raise ConfigurationError(f"device: found {device!r}; this machine has {', '.join(here)}") from error
+    return found

@@ -1,0 +1,90 @@
+"""The interface of policies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hsuanwu.common.nest import Nest, map_nest
+from hsuanwu.common.slab import TensorSpec
+from hsuanwu.xplore.distribution.base import Distribution
+
+
+class PolicyStep(NamedTuple):
+    """What a policy does with one observation of each of ``B`` environments."""
+
+    action: Tensor
+    """``[B, *action_space.shape]``."""
+    log_prob: Tensor
+    """``[B]`` float32, log-probability of the action."""
+    state: Nest
+    """Recurrent state to go on with, ``[B, ...]`` leaves; ``()`` without."""
+
+
+class PolicyUnroll(NamedTuple):
+    """What a policy makes of a whole trajectory."""
+
+    params: Tensor
+    """``[T + 1, B, num_params]``: parameters of the action distributions."""
+    values: Tensor
+    """``[T + 1, B]`` float32: value of each observation."""
+
+
+class Policy(nn.Module, ABC):
+    """A network that acts, and that can be trained on what it did.
+
+    Attributes:
+        distribution: the family that ``params`` describe.
+        state_spec: nest of ``TensorSpec``, the recurrent state of one environment; ``()`` without.
+    """
+
+    distribution: Distribution
+    state_spec: Nest
+
+    @abstractmethod
+    def step_params(
+        self, observation: Nest, is_first: Tensor, last_action: Tensor, last_reward: Tensor, state: Nest
+    ) -> tuple[Tensor, Nest]:
+        """Return distribution parameters ``[B, num_params]`` and the next state for one row of ``B`` environments."""
+
+    @abstractmethod
+    def unroll(
+        self, observation: Nest, is_first: Tensor, last_action: Tensor, last_reward: Tensor, state: Nest
+    ) -> PolicyUnroll:
+        """Return parameters and values for ``T + 1`` rows of ``B`` environments; gradients flow.
+
+        Args:
+            observation: ``[T + 1, B, ...]`` leaves.
+            is_first: ``[T + 1, B]`` bool; the state is reset before such a row is consumed.
+            last_action: ``[T + 1, B, *action_space.shape]``.
+            last_reward: ``[T + 1, B]``.
+            state: recurrent state before row 0, ``[B, ...]`` leaves.
+        """
+
+    def act(
+        self,
+        observation: Nest,
+        is_first: Tensor,
+        last_action: Tensor,
+        last_reward: Tensor,
+        state: Nest,
+        generator: torch.Generator | None = None,
+        deterministic: bool = False,
+    ) -> PolicyStep:
+        """Return actions for one row of ``B`` environments: samples, or modes where ``deterministic``."""
+        params, state = self.step_params(observation, is_first, last_action, last_reward, state)
+        distribution = self.distribution
+        action = distribution.mode(params) if deterministic else distribution.sample(params, generator)
+        return PolicyStep(action, distribution.log_prob(params, action), state)
+
+    def init_state(self, batch_size: int) -> Nest:
+        """Return the state at the beginning of ``batch_size`` episodes: zeros, or ``()`` without recurrence."""
+        device = next(self.parameters()).device
+
+        def zeros(spec: TensorSpec) -> Tensor:
+            return torch.zeros((batch_size, *spec.shape), dtype=spec.dtype, device=device)
+
+        return map_nest(zeros, self.state_spec)

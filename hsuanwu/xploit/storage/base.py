@@ -1,0 +1,30 @@
+"""The interface of storages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from hsuanwu.common.slot import Slot
+from hsuanwu.common.trajectory import Trajectory
+
+
+class Storage(ABC):
+    """Memory for experience: it hands out slots, and makes batches of them. It moves nothing.
+
+    Attributes:
+        num_slots: how many slots there are.
+    """
+
+    num_slots: int
+
+    @abstractmethod
+    def slot(self, index: int) -> Slot:
+        """Return slot ``index``; the same memory in every process that holds the storage."""
+
+    @abstractmethod
+    def batch(self, slots: Sequence[Slot]) -> Trajectory:
+        """Return the slots side by side, copied: they are free again when the call returns.
+
+        The tensors belong to the storage and hold until the next call.
+        """

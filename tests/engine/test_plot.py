@@ -1,0 +1,162 @@
+"""Learning curves: what is read, what is drawn, what is refused."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib import image
+from matplotlib.figure import Figure
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine import plot
+
+
+def write_run(folder, rows, tail=""):
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + tail)
+    return folder
+
+
+def rows_of(steps, returns):
+    return [{"step": step, "episode_return": value} for step, value in zip(steps, returns, strict=True)]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the list of figures that are saved during the test."""
+    figures = []
+    save = Figure.savefig
+
+    def spy(self, *args, **kwargs):
+        figures.append(self)
+        save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return figures
+
+
+def test_reads_what_counts(tmp_path):
+    rows = [
+        {"step": 1, "loss": 0.5},
+        {"step": 2, "episode_return": None},
+        {"step": 3, "episode_return": 1.5},
+        {"step": 4, "episode_return": math.nan},
+        {"step": 5, "episode_return": 2},
+    ]
+    steps, returns = plot._read_curve(write_run(tmp_path / "run", rows, tail='{"step": 6, "episode_ret'))
+    assert steps.tolist() == [3, 5]
+    assert returns.tolist() == [1.5, 2]
+
+
+def test_reads_a_last_line_torn_within_a_character(tmp_path):
+    run = write_run(tmp_path / "run", rows_of([1], [1.0]))
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write('{"name": "é'.encode()[:-1])
+    assert plot._read_curve(run)[0].tolist() == [1]
+
+
+def test_a_resumed_run_replaces_what_it_logs_again(tmp_path):
+    run = write_run(tmp_path / "run", rows_of([1, 2, 3, 2, 4], [10, 20, 30, 21, 40]))
+    steps, returns = plot._read_curve(run)
+    assert steps.tolist() == [1, 2, 4]
+    assert returns.tolist() == [10, 21, 40]
+
+
+def test_draws_one_run(tmp_path, drawn):
+    steps = np.arange(1, 101) * 1000
+    run = write_run(tmp_path / "a_run", rows_of(steps.tolist(), np.sqrt(steps).tolist()))
+    plot.learning_curve([run], tmp_path / "new" / "curve.png")
+    picture = image.imread(tmp_path / "new" / "curve.png")
+    assert picture.std() > 0
+    (axes,) = drawn[0].axes
+    raw, smooth = axes.lines
+    assert raw.get_linewidth() < smooth.get_linewidth()
+    np.testing.assert_allclose(raw.get_ydata(), np.sqrt(steps))
+    assert axes.get_xlabel() == "environment steps"
+    assert axes.get_ylabel() == "undiscounted episode return"
+    assert "a_run" in axes.get_title()
+
+
+def test_draws_the_mean_and_band_of_several_runs(tmp_path, drawn):
+    # straight lines on different steps: interpolation is exact, and the mean over runs is known
+    offsets = [-3.0, 0.0, 6.0]
+    runs = []
+    for index, offset in enumerate(offsets):
+        steps = np.arange(index, 20 + index, dtype=float)
+        runs.append(write_run(tmp_path / str(index), rows_of(steps.tolist(), (2 * steps + offset).tolist())))
+    plot.learning_curve(runs, tmp_path / "curve.png")
+    (axes,) = drawn[0].axes
+    mean = axes.lines[-1]
+    grid = mean.get_xdata()
+    assert (grid[0], grid[-1]) == (2, 19)
+    np.testing.assert_allclose(mean.get_ydata(), 2 * grid + 1)
+    (band,) = axes.collections
+    edges = band.get_paths()[0].vertices[:, 1] - 2 * band.get_paths()[0].vertices[:, 0]
+    margin = 4.302653 * np.std(offsets, ddof=1) / math.sqrt(3)
+    np.testing.assert_allclose([edges.min(), edges.max()], [1 - margin, 1 + margin], rtol=1e-4)
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert any("95% confidence (Student's t)" in label for label in labels)
+
+
+def test_draws_runs_of_one_point(tmp_path, drawn):
+    runs = [write_run(tmp_path / name, rows_of([100], [value])) for name, value in (("a", 1.0), ("b", 3.0))]
+    plot.learning_curve(runs[:1], tmp_path / "one.png")
+    plot.learning_curve(runs, tmp_path / "two.svg")
+    assert drawn[1].axes[0].lines[-1].get_ydata().tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    "degrees, expected", [(1, 12.7062047), (2, 4.30265273), (4, 2.77644511), (9, 2.26215716), (100, 1.98397152)]
+)
+def test_quantiles_are_those_of_the_tables(degrees, expected):
+    assert plot._t_quantile(degrees) == pytest.approx(expected, rel=1e-5)
+
+
+def test_smoothing_keeps_lines_and_means():
+    values = np.full(7, 3.0)
+    np.testing.assert_allclose(plot._smoothed(values), values)
+    spike = np.zeros(60)
+    spike[30] = 3.0
+    smooth = plot._smoothed(spike)
+    assert plot._window(60) == 3
+    np.testing.assert_allclose(smooth[28:33], [0, 1, 1, 1, 0])
+    np.testing.assert_allclose(plot._smoothed(np.arange(60.0))[0], 0.5)
+
+
+@pytest.mark.parametrize(
+    "rows, tail, message",
+    [
+        ([], "", "no line with an episode_return"),
+        ([{"step": 1, "loss": 2.0}], "", "no line with an episode_return"),
+        ([{"step": 1, "episode_return": 1.0}], "not json\n", r"line 2: found 'not json'"),
+        ([{"episode_return": 1.0}, {"step": 2, "episode_return": 1.0}], "", "line 1: .*numbers step"),
+        ([[1, 2], {"step": 2, "episode_return": 1.0}], "", "line 1: "),
+        ([{"step": 1, "episode_return": "high"}], "\n", "line 1: "),
+    ],
+)
+def test_refuses_a_folder_and_says_why(tmp_path, rows, tail, message):
+    run = write_run(tmp_path / "run", rows, tail)
+    with pytest.raises(ConfigurationError, match=message) as error:
+        plot.learning_curve([run], tmp_path / "curve.png")
+    assert str(error.value).startswith(f"RUN_DIR: {run}")
+    assert "\n" not in str(error.value)
+
+
+def test_refuses_what_is_not_there(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"RUN_DIR: .*/x holds no metrics\.jsonl; "):
+        plot.learning_curve([tmp_path / "x"], tmp_path / "curve.png")
+    with pytest.raises(ConfigurationError, match="RUN_DIR: found none"):
+        plot.learning_curve([], tmp_path / "curve.png")
+
+
+def test_refuses_runs_without_common_steps(tmp_path):
+    runs = [write_run(tmp_path / name, rows_of([n, n + 1], [0.0, 0.0])) for name, n in (("a", 1), ("b", 5))]
+    with pytest.raises(ConfigurationError, match="share no steps"):
+        plot.learning_curve(runs, tmp_path / "curve.png")
+
+
+def test_refuses_an_unknown_format(tmp_path):
+    run = write_run(tmp_path / "run", rows_of([1], [1.0]))
+    with pytest.raises(ConfigurationError, match=r"-o: found 'curve.doc'; .*\.png"):
+        plot.learning_curve([run], tmp_path / "curve.doc")
