@@ -1,0 +1,155 @@
+"""The contract of transports, as functions that any transport can be put through.
+
+Each takes ``make``, which returns a new transport for a storage and a board::
+
+    check_transport(lambda storage, board: MyTransport(storage, board))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from hsuanwu.common.slab import TensorSpec
+from hsuanwu.common.spaces import Box, Discrete
+from hsuanwu.runtime.transport import ActorEnd, ActorError, LearnerEnd, Transport
+from hsuanwu.runtime.weights import WeightBoard, Weights
+from hsuanwu.xploit.storage import TrajectoryStorage
+
+MakeTransport = Callable[[TrajectoryStorage, WeightBoard], Transport]
+
+_NUM_ACTORS, _NUM_STEPS, _NUM_ENVS = 2, 3, 4
+_WEIGHT_SHAPE = (200, 50)
+
+
+class CountingProgram:
+    """An actor that writes its index, the number of its rollout and the weights that it sees into each slot.
+
+    Args:
+        fail_at: the rollout before which it raises an exception; None for never.
+        sleep_at: the rollout before which it falls asleep for a very long time; None for never.
+    """
+
+    def __init__(self, fail_at: int | None = None, sleep_at: int | None = None) -> None:
+        self._fail_at, self._sleep_at = fail_at, sleep_at
+
+    def run(self, end: ActorEnd, index: int) -> Iterator[None]:
+        """Fill slots as actor ``index``."""
+        version, rollout = -1, 0
+        weight = torch.zeros(_WEIGHT_SHAPE)
+        while (slot := end.acquire()) is not None:
+            if rollout == self._fail_at:
+                raise ValueError(f"rollout {rollout} of actor {index} fails on purpose")
+            if rollout == self._sleep_at:
+                time.sleep(1e6)
+            found = end.weights(version)
+            if found is not None:
+                version, weight = found.version, found.tensors["weight"]
+            slot.trajectory.policy_version.fill_(version)
+            slot.trajectory.reward.fill_(rollout)
+            slot.trajectory.action.fill_(index)
+            slot.trajectory.observation[..., 0] = weight.min()
+            slot.trajectory.observation[..., 1] = weight.max()
+            end.commit(slot)
+            rollout += 1
+            yield
+
+
+def check_transport(make: MakeTransport) -> None:
+    """Check everything that a transport promises to a learner.
+
+    Raises:
+        AssertionError: where a promise is broken.
+    """
+    check_delivery(make)
+    check_weights(make)
+    check_dead_actor(make)
+    check_close(make)
+
+
+def check_delivery(make: MakeTransport) -> None:
+    """Each rollout arrives once, unchanged while the learner holds it, in the order of its actor."""
+    with _Launched(make, CountingProgram()) as end:
+        end.publish(_weights(0))
+        seen: dict[int, int] = {actor: 0 for actor in range(_NUM_ACTORS)}
+        for _ in range(20):
+            slots = end.collect(2)
+            assert len({slot.index for slot in slots}) == 2, "a slot was delivered twice at once"
+            for slot in slots:
+                action, reward = slot.trajectory.action, slot.trajectory.reward
+                assert (action == slot.actor).all(), "a slot came from an actor that does not own it"
+                assert (reward == seen[slot.actor]).all(), "a rollout was lost, repeated or overwritten"
+                seen[slot.actor] += 1
+            end.release(slots)
+
+
+def check_weights(make: MakeTransport) -> None:
+    """Versions never go back, are never torn, and lag no further behind than there are slots."""
+    with _Launched(make, CountingProgram()) as end:
+        last = dict.fromkeys(range(_NUM_ACTORS), 0)
+        num_slots = _storage(shared=False).num_slots
+        for version in range(60):
+            end.publish(_weights(version))
+            (slot,) = end.collect(1)
+            acted = int(slot.trajectory.policy_version[0])
+            low, high = slot.trajectory.observation[..., 0].unique(), slot.trajectory.observation[..., 1].unique()
+            assert low.tolist() == high.tolist() == [acted], "an actor saw half of a version"
+            assert acted >= last[slot.actor], "an actor went back to older weights"
+            assert version - acted <= 2 * num_slots, f"version {acted} arrived at version {version}"
+            last[slot.actor] = acted
+            end.release([slot])
+
+
+def check_dead_actor(make: MakeTransport) -> None:
+    """An exception in an actor reaches ``collect`` with its traceback."""
+    with _Launched(make, CountingProgram(fail_at=2)) as end:
+        end.publish(_weights(0))
+        try:
+            for _ in range(10):
+                end.release(end.collect(1))
+        except ActorError as error:
+            assert "fails on purpose" in str(error) and "Traceback" in str(error), f"no traceback in {error}"
+            return
+        raise AssertionError("an actor died and nobody noticed")
+
+
+def check_close(make: MakeTransport) -> None:
+    """A transport can be closed before it is launched, twice, and while the learner holds slots."""
+    storage, board = _storage(shared=True), _board(shared=True)
+    make(storage, board).close()
+    transport = make(storage, board)
+    end = transport.launch(CountingProgram(), _NUM_ACTORS)
+    end.publish(_weights(0))
+    end.collect(1)
+    transport.close()
+    transport.close()
+
+
+def _storage(shared: bool) -> TrajectoryStorage:
+    return TrajectoryStorage(
+        Box(-1, 1, (2,)), Discrete(3), _NUM_STEPS, _NUM_ENVS, _NUM_ACTORS, (), shared, slots_per_actor=2
+    )
+
+
+def _board(shared: bool) -> WeightBoard:
+    return WeightBoard({"weight": torch.zeros(TensorSpec(_WEIGHT_SHAPE, torch.float32).shape)}, shared)
+
+
+def _weights(version: int) -> Weights:
+    return Weights(version, {"weight": torch.full(_WEIGHT_SHAPE, float(version))})
+
+
+class _Launched:
+    """A transport that is launched on entry and closed on exit."""
+
+    def __init__(self, make: MakeTransport, program: CountingProgram) -> None:
+        self._transport = make(_storage(shared=True), _board(shared=True))
+        self._program = program
+
+    def __enter__(self) -> LearnerEnd:
+        return self._transport.launch(self._program, _NUM_ACTORS)
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()

@@ -1,0 +1,110 @@
+"""Every registered transport keeps the contract; the process transport survives what can happen to processes."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.registry import options
+from hsuanwu.runtime.transport import ActorError, LocalTransport, ProcessTransport
+from hsuanwu.testing import transport as contract
+
+
+@pytest.mark.parametrize("name", options("transport"))
+@pytest.mark.parametrize("check", ["check_delivery", "check_weights", "check_dead_actor", "check_close"])
+def test_contract(name, check):
+    getattr(contract, check)(options("transport")[name])
+    assert multiprocessing.active_children() == []
+
+
+def launch(program, **kwargs):
+    transport = ProcessTransport(contract._storage(shared=True), contract._board(shared=True), **kwargs)
+    return transport, transport.launch(program, 2)
+
+
+def test_local_refuses_to_wait_for_slots_that_nobody_releases():
+    transport = LocalTransport(contract._storage(shared=False), contract._board(shared=False))
+    end = transport.launch(contract.CountingProgram(), 2)
+    with pytest.raises(TimeoutError, match="release"):
+        end.collect(5)
+
+
+def test_launches_once():
+    transport, _ = launch(contract.CountingProgram())
+    with pytest.raises(RuntimeError, match="once"):
+        transport.launch(contract.CountingProgram(), 2)
+    transport.close()
+
+
+def test_killed_actor_is_named_with_its_signal():
+    transport, end = launch(contract.CountingProgram())
+    end.release(end.collect(2))
+    os.kill(transport._processes[1].pid, signal.SIGKILL)
+    start = time.monotonic()
+    with pytest.raises(ActorError, match="actor 1 died: its process was ended by signal 9"):
+        while True:
+            end.release(end.collect(1))
+    assert time.monotonic() - start < 10
+    transport.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_silent_actors_raise_a_timeout_and_are_ended():
+    transport, end = launch(contract.CountingProgram(sleep_at=1), timeout_seconds=20)
+    end.release(end.collect(2))
+    end._timeout_seconds = 0.5
+    with pytest.raises(TimeoutError, match="transport.timeout_seconds"):
+        end.collect(1)
+    transport.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_timeout_must_be_positive():
+    with pytest.raises(ConfigurationError, match="transport.timeout_seconds: found 0"):
+        ProcessTransport(contract._storage(shared=True), contract._board(shared=True), timeout_seconds=0)
+
+
+PARENT = textwrap.dedent("""
+    import sys, time
+    from hsuanwu.testing import transport as contract
+    from hsuanwu.runtime.transport import ProcessTransport
+
+    if __name__ == "__main__":
+        transport = ProcessTransport(contract._storage(shared=True), contract._board(shared=True))
+        end = transport.launch(contract.CountingProgram(), 2)
+        end.release(end.collect(4))
+        print(*(process.pid for process in transport._processes), flush=True)
+        time.sleep(1e6)
+""")
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_actors_end_with_a_learner_that_is_killed(tmp_path, number):
+    before = set(os.listdir("/dev/shm"))
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        parent.send_signal(number)
+        parent.wait(10)
+    deadline = time.monotonic() + 10
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_alive(pid) for pid in pids)
+    assert set(os.listdir("/dev/shm")) <= before

@@ -1,0 +1,93 @@
+"""Weights are read whole or not at all."""
+
+import torch
+
+from hsuanwu.runtime.weights import WeightBoard, Weights
+
+SHAPE = (300, 300)
+
+
+def board(shared=False):
+    return WeightBoard({"a": torch.zeros(SHAPE), "b": torch.zeros(3, dtype=torch.int64)}, shared)
+
+
+def weights(version):
+    return Weights(version, {"a": torch.full(SHAPE, float(version)), "b": torch.full((3,), version)})
+
+
+def test_nothing_before_the_first_version():
+    assert board().read(-1) is None
+
+
+def test_reads_the_latest_version_and_keeps_dtypes():
+    x = board()
+    for version in range(5):
+        x.publish(weights(version))
+    found = x.read(2)
+    assert found.version == 4
+    assert found.tensors["a"].unique().tolist() == [4.0]
+    assert found.tensors["b"].tolist() == [4, 4, 4] and found.tensors["b"].dtype == torch.int64
+    assert x.read(4) is None
+
+
+def test_a_read_is_a_copy():
+    x = board()
+    x.publish(weights(1))
+    found = x.read(0)
+    x.publish(weights(2))
+    x.publish(weights(3))
+    assert found.tensors["a"].unique().tolist() == [1.0]
+
+
+class Unstamped(WeightBoard):
+    """The mutant: one buffer, and a reader that trusts what it copied."""
+
+    def _bind(self):
+        super()._bind()
+        self._buffers = self._buffers[:1] * 2
+
+    def read(self, newer_than):
+        version = int(self._header[2])
+        if version <= newer_than:
+            return None
+        buffer = self._buffers[version % 2]
+        return Weights(version, {name: tensor.clone() for name, tensor in buffer.items()})
+
+
+def read_many(x, ready, stop, torn, seen):
+    """Read until told to stop; count the versions that were not whole."""
+    ready.set()
+    version = -1
+    while not stop.is_set():
+        found = x.read(version)
+        if found is not None:
+            version = found.version
+            seen.value += 1
+            is_whole = found.tensors["a"].unique().tolist() == [version] and found.tensors["b"].tolist() == [version] * 3
+            torn.value += not is_whole
+
+
+def count_torn(x, publications):
+    """Publish as fast as possible while another process reads; return (torn, seen)."""
+    context = torch.multiprocessing.get_context("spawn")
+    ready, stop = context.Event(), context.Event()
+    torn, seen = context.Value("i", 0), context.Value("i", 0)
+    reader = context.Process(target=read_many, args=(x, ready, stop, torn, seen))
+    reader.start()
+    assert ready.wait(60)
+    for version in range(publications):
+        x.publish(weights(version))
+    stop.set()
+    reader.join(30)
+    return torn.value, seen.value
+
+
+def test_no_read_is_torn():
+    torn, seen = count_torn(board(shared=True), 4000)
+    assert torn == 0
+    assert seen > 20
+
+
+def test_the_check_can_fail():
+    mutant = Unstamped({"a": torch.zeros(SHAPE), "b": torch.zeros(3, dtype=torch.int64)}, shared=True)
+    assert count_torn(mutant, 4000)[0] > 0
