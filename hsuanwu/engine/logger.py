@@ -20,6 +20,7 @@ class Logger:
     def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
         # writes its files as soon as it is made, so it is made when a run begins
         from tensorboardX import SummaryWriter
+        from tensorboardX.proto.summary_pb2 import Summary
 
         _truncate(folder, from_step)
         self._metrics = folder.metrics.open("a", encoding="utf-8")
@@ -27,6 +28,7 @@ class Logger:
         self._episodes = folder.episodes.open("a", encoding="utf-8")
         if is_new:
             self._episodes.write("step,episode_return,episode_length\n")
+        self._summary = Summary
         self._tensorboard = SummaryWriter(str(folder.path), purge_step=from_step or None, flush_secs=10)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
@@ -34,9 +36,9 @@ class Logger:
         values = {key: _json_value(value) for key, value in line.items()}
         self._metrics.write(json.dumps({"step": step, **values}) + "\n")
         self._metrics.flush()
-        for key, value in line.items():
-            if _json_value(value) is not None:
-                self._tensorboard.add_scalar(_tag(key), value, step)
+        # one event for all: a call of add_scalar for each costs ten times as much
+        scalars = [self._summary.Value(tag=_tag(k), simple_value=v) for k, v in values.items() if v is not None]
+        self._tensorboard.file_writer.add_summary(self._summary(value=scalars), step)
 
     def write_episodes(self, step: int, episodes: Iterable[tuple[float, int]]) -> None:
         """Append a row for each finished episode: the run's step, its return and its length."""

@@ -120,6 +120,10 @@ def explained_variance(targets: Tensor, values: Tensor, mask: Tensor | None = No
     return torch.where(total == 0.0, torch.zeros_like(total), 1.0 - unexplained / total)
 
 
+_ROUNDING = 1e-4
+"""A ratio counts as clipped only beyond this: without lag half of all ratios lie above 1 by rounding alone."""
+
+
 class ImportanceSummary(NamedTuple):
     """What ``importance_summary`` returns; scalars."""
 
@@ -152,7 +156,8 @@ def importance_summary(log_rhos: Tensor, mask: Tensor | None = None, clip_rho: f
     check_clip("clip_rho", clip_rho)
     ratios = zero_invalid(importance_ratios(_at_least_float32(log_rhos, mask)), mask)
     bound = float("inf") if clip_rho is None else clip_rho
-    return ImportanceSummary(_reduce(ratios, mask, "mean"), _reduce((ratios > bound).to(ratios.dtype), mask, "mean"))
+    is_clipped = ratios > bound * (1.0 + _ROUNDING)
+    return ImportanceSummary(_reduce(ratios, mask, "mean"), _reduce(is_clipped.to(ratios.dtype), mask, "mean"))
 
 
 def _at_least_float32(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -66,8 +66,8 @@ def test_a_resumed_run_replaces_what_it_logs_again(tmp_path):
 def test_draws_one_run(tmp_path, drawn):
     steps = np.arange(1, 101) * 1000
     run = write_run(tmp_path / "a_run", rows_of(steps.tolist(), np.sqrt(steps).tolist()))
-    plot.learning_curve([run], tmp_path / "new" / "curve.png")
-    picture = image.imread(tmp_path / "new" / "curve.png")
+    plot.learning_curve([run], tmp_path / "new" / "er" / "curve.png")
+    picture = image.imread(tmp_path / "new" / "er" / "curve.png")
     assert picture.std() > 0
     (axes,) = drawn[0].axes
     raw, smooth = axes.lines
@@ -97,6 +97,13 @@ def test_draws_the_mean_and_band_of_several_runs(tmp_path, drawn):
     np.testing.assert_allclose([edges.min(), edges.max()], [1 - margin, 1 + margin], rtol=1e-4)
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert any("95% confidence (Student's t)" in label for label in labels)
+
+
+def test_smooths_each_run_before_the_mean(tmp_path, drawn):
+    spike = [3.0 if step == 30 else 0.0 for step in range(60)]
+    runs = [write_run(tmp_path / name, rows_of(range(60), spike)) for name in ("a", "b")]
+    plot.learning_curve(runs, tmp_path / "curve.png")
+    assert drawn[0].axes[0].lines[-1].get_ydata().max() == pytest.approx(1.0)
 
 
 def test_draws_runs_of_one_point(tmp_path, drawn):

@@ -17,13 +17,13 @@ def frame_shape(space: Space) -> tuple[int, int, int] | None:
     and columns than that.
 
     Example:
-        >>> frame_shape(Box(0, 255, (84, 84, 3), "uint8"))
-        (3, 84, 84)
+        >>> frame_shape(Box(0, 255, (84, 96, 3), "uint8"))
+        (3, 84, 96)
     """
     if not isinstance(space, Box) or len(space.shape) != 3:
         return None
-    channels, height, width = space.shape
-    return (width, channels, height) if _is_channels_last(space) else (channels, height, width)
+    first, second, third = space.shape
+    return (third, first, second) if _is_channels_last(space) else (first, second, third)
 
 
 def need_frames(name: str, space: Space, least: int) -> tuple[int, int, int]:

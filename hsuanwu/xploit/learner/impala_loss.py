@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,7 +13,13 @@ from torch import Tensor
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.trajectory import Trajectory
-from hsuanwu.ops.losses import baseline_loss, entropy_loss, explained_variance, policy_gradient_loss
+from hsuanwu.ops.losses import (
+    baseline_loss,
+    entropy_loss,
+    explained_variance,
+    importance_summary,
+    policy_gradient_loss,
+)
 from hsuanwu.ops.vtrace import vtrace
 from hsuanwu.xploit.policy.base import Policy
 
@@ -94,24 +99,16 @@ def impala_loss(
     bonus_loss = entropy_loss(entropies, mask, reduction)
     loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
     report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
-    with torch.no_grad():
-        report |= _diagnosis(log_rhos, entropies, result.targets, values[:-1], mask, settings)
+    mean_rho, clipped_fraction = importance_summary(log_rhos, mask, settings.clip_rho)
+    report |= {
+        "entropy": -entropy_loss(entropies, mask, "mean"),
+        "value": _mean(values[:-1], mask),
+        "explained_variance": explained_variance(result.targets, values.detach()[:-1], mask),
+        "rho": mean_rho,
+        "rho_clipped_fraction": clipped_fraction,
+    }
     return loss, report
 
 
-def _diagnosis(
-    log_rhos: Tensor, entropies: Tensor, targets: Tensor, values: Tensor, mask: Tensor, settings: ImpalaSettings
-) -> dict[str, Tensor]:
-    count = mask.sum().clamp(min=1)
-
-    def mean(x: Tensor) -> Tensor:
-        return torch.where(mask, x, torch.zeros_like(x)).sum() / count
-
-    log_clip = math.log(settings.clip_rho)
-    return {
-        "entropy": mean(entropies),
-        "value": mean(values),
-        "explained_variance": explained_variance(targets, values, mask),
-        "rho": mean(log_rhos.clamp(max=20.0).exp()),
-        "rho_clipped_fraction": mean((log_rhos > log_clip).float()),
-    }
+def _mean(x: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, x, 0.0).sum() / mask.sum().clamp(min=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import options
@@ -31,6 +32,13 @@ SPACES = [
 ]
 
 
+def fits(name, space):
+    try:
+        return isinstance(options("distribution")[name](space), Distribution)
+    except ConfigurationError:
+        return False
+
+
 @pytest.mark.parametrize("space", SPACES, ids=str)
 @pytest.mark.parametrize("name", options("distribution"))
 def test_fits_or_refuses(name, space):
@@ -47,13 +55,19 @@ def test_fits_or_refuses(name, space):
 
 @pytest.mark.parametrize("name", options("distribution"))
 def test_every_distribution_fits_something(name):
-    def fits(space):
-        try:
-            return isinstance(options("distribution")[name](space), Distribution)
-        except ConfigurationError:
-            return False
+    assert any(fits(name, space) for space in SPACES)
 
-    assert any(fits(space) for space in SPACES)
+
+@pytest.mark.parametrize("name", options("distribution"))
+def test_results_live_where_the_parameters_do(name):
+    (space, *_) = [
+        x for x in (Discrete(3), MultiDiscrete([2, 3]), MultiBinary((2,)), Box(-1, 1, (2,))) if fits(name, x)
+    ]
+    distribution = options("distribution")[name](space)
+    params = torch.zeros(4, distribution.num_params, device="meta")
+    action = distribution.sample(params)
+    results = (distribution.log_prob(params, action), distribution.entropy(params), distribution.kl(params, params))
+    assert all(x.device.type == "meta" for x in (action, distribution.mode(params), *results))
 
 
 @pytest.mark.parametrize(

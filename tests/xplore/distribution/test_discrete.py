@@ -72,8 +72,8 @@ def test_values_and_gradients(distribution, make_oracle):
     for found, expected in pairs:
         torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
         weights = torch.linspace(-1, 2, T * B).reshape(T, B)
-        found_gradients = torch.autograd.grad((found * weights).sum(), fast, allow_unused=True)
-        gradients = torch.autograd.grad((expected * weights).sum(), slow, allow_unused=True)
+        found_gradients = torch.autograd.grad((found * weights).sum(), fast, retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad((expected * weights).sum(), slow, retain_graph=True, allow_unused=True)
         for found_gradient, gradient in zip(found_gradients, gradients, strict=True):
             assert (found_gradient is None) == (gradient is None)
             if gradient is not None:

@@ -118,7 +118,7 @@ def test_squashed_entropy(mean, log_std, error):
     gradient = torch.autograd.grad(entropy, params)[0]
     slope = weights * -2 * np.tanh(u)
     assert gradient[0].item() == pytest.approx(slope.sum(), abs=max(1e-5, 3 * error))
-    assert gradient[1].item() == pytest.approx(1 + (slope * z * std).sum(), abs=max(1e-4, 8 * error))
+    assert gradient[1].item() == pytest.approx(1 + (slope * z * std).sum(), abs=max(1e-4, 10 * error))
 
 
 @BOTH

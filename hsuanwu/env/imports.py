@@ -1,0 +1,95 @@
+"""Finding what users name by a path, with errors of one line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from hsuanwu.common.errors import ConfigurationError
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks; the name of its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'? "`` for the closest of ``names``; an empty string if none is close.
+
+    Example:
+        >>> nearest("pnog", ["pong", "breakout"])
+        "did you mean 'pong'? "
+    """
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
+
+
+def import_module(name: str, key: str) -> ModuleType:
+    """Return the imported module ``name``.
+
+    Args:
+        name: dotted name of a module on the Python path.
+        key: the configuration key that named it.
+
+    Raises:
+        ConfigurationError: if the module, or something that it imports, is missing.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie on the Python path"
+        ) from error
+
+
+def import_extra(name: str, distribution: str, extra: str, key: str) -> ModuleType:
+    """Return the imported module ``name`` of an optional dependency.
+
+    Args:
+        name: dotted name of the module.
+        distribution: what pip calls it.
+        extra: the extra of ours that installs it.
+        key: the configuration key that needs it.
+
+    Raises:
+        ConfigurationError: if it is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise ConfigurationError(f"{key}: {distribution} cannot be imported ({one_line(error)})") from error
+        raise ConfigurationError(
+            f"{key}: {distribution} is not installed; pip install 'hsuanwu[{extra}]'"
+        ) from error
+    except Exception as error:  # a broken OpenGL library raises whatever it likes
+        raise ConfigurationError(f"{key}: {distribution} cannot be imported ({one_line(error)})") from error
+
+
+def load_object(path: str, key: str) -> Any:
+    """Return what the dotted path ``path`` names.
+
+    Args:
+        path: ``"my_module.make"``; a colon before the name is accepted too.
+        key: the configuration key that holds the path.
+
+    Raises:
+        ConfigurationError: if there is no such module or no such name in it.
+
+    Example:
+        >>> load_object("math.sqrt", "env.factory")(9)
+        3.0
+    """
+    module_name, _, name = str(path).replace(":", ".").rpartition(".")
+    if not module_name or not name:
+        raise ConfigurationError(f"{key}: found {path!r}; use a dotted path, 'my_module.name' say")
+    module = import_module(module_name, key)
+    if not hasattr(module, name):
+        raise ConfigurationError(
+            f"{key}: module {module_name!r} has no {name!r}; {nearest(name, dir(module))}"
+            "use the path of a function or class in it"
+        )
+    return getattr(module, name)

@@ -1,0 +1,37 @@
+"""Pictures of environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.protocols import Array
+from hsuanwu.env.imports import one_line
+
+
+def draw(render: Callable[[], Any]) -> Array:
+    """Return the picture that ``render()`` gives, ``[height, width, 3]`` uint8, as an array of its own.
+
+    Raises:
+        ConfigurationError: if it gives anything else, or needs something that is not installed.
+
+    Example:
+        >>> draw(lambda: np.zeros((2, 3, 3), np.uint8)).shape
+        (2, 3, 3)
+    """
+    try:
+        picture = render()
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise ConfigurationError(f"env: cannot draw itself: {one_line(error)}") from error
+    if picture is None:
+        raise ConfigurationError("env: gave no picture; build it with render=True")
+    array = np.array(picture)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+        raise ConfigurationError(
+            f"env: a picture is [height, width, 3] uint8, but render() gave {array.shape} {array.dtype}"
+        )
+    return array
