@@ -21,7 +21,8 @@ def read_version() -> str:
 
 
 ATARI = ["ale-py>=0.11"]
-DMC = ["dm_control>=1.0.28"]
+# dm_control 1.0.50 reads fields that MuJoCo 4 no longer has, and does not say so in its metadata.
+DMC = ["dm_control>=1.0.28", "mujoco>=3.1,<4"]
 MINATAR = ["minatar>=1.0.15"]
 VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5"]
 

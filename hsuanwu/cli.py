@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 from termcolor import colored
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine.config import register_groups
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain
 from hsuanwu.engine.plot import learning_curve
@@ -33,8 +33,7 @@ _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
 def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
-    main = hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train)
-    _run(lambda: (register_groups(), main()))
+    _run(hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train))
 
 
 def evaluate() -> None:
@@ -65,7 +64,15 @@ def plot() -> None:
 
 
 def _train(cfgs: DictConfig) -> float | None:
-    """Run one job and return the mean return of its evaluation, for sweepers."""
+    """Run one job; whatever it raises passes by Hydra, which would add lines of its own."""
+    try:
+        return _train_and_evaluate(cfgs)
+    except Exception as error:
+        raise _JobFailedError from error
+
+
+def _train_and_evaluate(cfgs: DictConfig) -> float | None:
+    """Return the mean return of the evaluation, for sweepers; None without one."""
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
         with open_dict(cfgs):
@@ -74,7 +81,8 @@ def _train(cfgs: DictConfig) -> float | None:
     summary = trainer.train()
     evaluation = trainer.test() if cfgs.eval_episodes else None
     folder = trainer.folder
-    learning_curve([folder.path], folder.learning_curve)
+    with suppress(ConfigurationError):  # no episode has ended yet: nothing to draw
+        learning_curve([folder.path], folder.learning_curve)
     print(
         f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
         f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
@@ -111,7 +119,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(f"video: {result['video']}")
 
 
-class _Terminated(BaseException):
+class _JobFailedError(BaseException):
+    """A job raised the exception that is the cause of this one."""
+
+
+class _TerminatedError(BaseException):
     """SIGTERM was received."""
 
 
@@ -119,7 +131,10 @@ def _run(command: Callable[[], Any]) -> None:
     """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        command()
+        try:
+            command()
+        except _JobFailedError as failure:
+            raise failure.__cause__ or failure from None
     except ConfigurationError as error:
         _exit(str(error), _USAGE)
     except (HydraException, OmegaConfBaseException) as error:
@@ -128,16 +143,16 @@ def _run(command: Callable[[], Any]) -> None:
         _exit(str(error), _FAILURE)
     except KeyboardInterrupt:
         _exit("interrupted; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGINT)
-    except _Terminated:
+    except _TerminatedError:
         _exit("terminated; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGTERM)
 
 
 def _terminate(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the clean-up run
-    raise _Terminated
+    raise _TerminatedError
 
 
 def _exit(message: str, status: int) -> None:
     sys.stdout.flush()
-    print(f"{colored('error:', 'red', attrs=['bold'])} {message}", file=sys.stderr, flush=True)
+    print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(status)

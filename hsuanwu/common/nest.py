@@ -42,6 +42,8 @@ def leaves(nest: Nest) -> Iterator[Any]:
 def named_leaves(nest: Nest, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield ``(path, leaf)`` pairs; the parts of a path are joined by ``/``.
 
+    In names ``~`` and ``/`` are written ``~0`` and ``~1``, as in JSON pointers, so that no two paths are the same.
+
     Example:
         >>> list(named_leaves({"a": 1, "b": (2, 3)}, "x"))
         [('x/a', 1), ('x/b/0', 2), ('x/b/1', 3)]
@@ -54,7 +56,8 @@ def named_leaves(nest: Nest, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, nest
         return
     for key, value in items:
-        yield from named_leaves(value, f"{prefix}/{key}" if prefix else str(key))
+        part = str(key).replace("~", "~0").replace("/", "~1")
+        yield from named_leaves(value, f"{prefix}/{part}" if prefix else part)
 
 
 def first_leaf(nest: Nest) -> Any:

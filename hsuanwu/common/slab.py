@@ -68,5 +68,5 @@ class Slab:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self._offsets = state["offsets"]  # type: ignore[assignment]
-        self._block = state["block"]  # type: ignore[assignment]
+        self._block = state["block"]
         self.tensors = self._carve()

@@ -14,8 +14,10 @@ frames, uint8 in [0, 255]; every other short form is float32 without bounds.
 from __future__ import annotations
 
 import math
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from operator import index
 from typing import Any, TypeAlias
 
 import dm_env.specs
@@ -80,10 +82,12 @@ class Box(Space):
 
     def __init__(self, low: Any, high: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.low = np.broadcast_to(np.asarray(low, self.dtype), shape).copy()
-        self.high = np.broadcast_to(np.asarray(high, self.dtype), shape).copy()
-        if (self.low > self.high).any():
-            raise ConfigurationError(f"a Box space has a low above its high: low {low}, high {high}")
+        if self.dtype.kind not in "biuf":
+            raise ConfigurationError(f"dtype: found {dtype}; a Box space holds bools, integers or floats")
+        self.low = np.broadcast_to(_cast("low", low, self.dtype), shape).copy()
+        self.high = np.broadcast_to(_cast("high", high, self.dtype), shape).copy()
+        if not (self.low <= self.high).all():
+            raise ConfigurationError(f"a Box space needs low <= high everywhere, found low {low} and high {high}")
 
     @property
     def is_bounded(self) -> bool:
@@ -91,15 +95,13 @@ class Box(Space):
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
     def to_dict(self) -> dict[str, Any]:
-        low, high = _plain(self.low), _plain(self.high)
-        first = [_first(self.low), _first(self.high)] if self.low.size else [0, 0]
         return {
             "shape": self.shape,
             "type": "Box",
-            "range": first,
+            "range": [_first(self.low), _first(self.high)],
             "dtype": self.dtype.name,
-            "low": low,
-            "high": high,
+            "low": _plain(self.low),
+            "high": _plain(self.high),
         }
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
@@ -130,7 +132,7 @@ class Discrete(Space):
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
         # gymnasium takes only its default integer as dtype of a Discrete before 1.3
-        extra = {} if self.dtype == np.int64 else {"dtype": self.dtype.type}
+        extra: dict[str, Any] = {} if self.dtype == np.int64 else {"dtype": self.dtype.type}
         return gymnasium.spaces.Discrete(self.n, start=self.start, **extra)
 
     def __repr__(self) -> str:
@@ -148,9 +150,9 @@ class MultiDiscrete(Space):
 
     def __init__(self, nvec: Any, start: Any = 0, dtype: Any = np.int64) -> None:
         self.dtype = np.dtype(dtype)
-        self.nvec = np.asarray(nvec, self.dtype)
+        self.nvec = _cast("nvec", nvec, self.dtype)
         self.shape = self.nvec.shape
-        self.start = np.broadcast_to(np.asarray(start, self.dtype), self.shape).copy()
+        self.start = np.broadcast_to(_cast("start", start, self.dtype), self.shape).copy()
         if self.nvec.size == 0 or (self.nvec < 1).any():
             raise ConfigurationError(f"a MultiDiscrete space needs nvec of 1 or more, found {nvec}")
 
@@ -176,17 +178,19 @@ class MultiBinary(Space):
 
     Args:
         shape: shape of an element.
+        is_tuple: whether gymnasium's ``n`` of a vector is a tuple of one, which is another space to it than an int.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], is_tuple: bool = False) -> None:
         self.shape, self.dtype = shape, np.dtype(np.int8)
+        self._is_int = len(shape) == 1 and not is_tuple
 
     def to_dict(self) -> dict[str, Any]:
-        return {"shape": self.shape, "type": "MultiBinary", "range": [0, 1], "dtype": "int8"}
+        n = self.shape[0] if self._is_int else list(self.shape)
+        return {"shape": self.shape, "type": "MultiBinary", "range": [0, 1], "dtype": "int8", "n": n}
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
-        # an int and a tuple of one are different spaces to gymnasium; vectors are written with an int
-        return gymnasium.spaces.MultiBinary(self.shape[0] if len(self.shape) == 1 else list(self.shape))
+        return gymnasium.spaces.MultiBinary(self.shape[0] if self._is_int else self.shape)
 
 
 class Dict(Space):
@@ -211,6 +215,13 @@ class Dict(Space):
     def tensor_spec(self) -> Any:
         return {name: space.tensor_spec() for name, space in self.spaces.items()}
 
+    def __hash__(self) -> int:
+        # equal spaces may hold their names in another order
+        return hash(frozenset((name, hash(space)) for name, space in self.spaces.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
     def __repr__(self) -> str:
         return f"Dict({self.spaces})"
 
@@ -232,18 +243,24 @@ def as_space(x: SpaceLike, key: str = "space") -> Space:
         True
     """
     try:
-        if isinstance(x, Space):
-            return x
-        if isinstance(x, gymnasium.Space):
-            return _from_gymnasium(x, key)
-        if isinstance(x, dm_env.specs.Array):
-            return _from_dm_env(x)
-        if isinstance(x, Mapping):
-            return _from_dict(x, key)
-    except ConfigurationError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigurationError(f"{key}: {x} is no space ({error}); {_FORMS}") from error
+        return _read(x, key)
+    except ConfigurationError as error:
+        is_named = str(error).startswith((f"{key}:", f"{key}."))
+        raise ConfigurationError(_one_line(error if is_named else f"{key}: {error}")) from error
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        shown = textwrap.shorten(str(x), 200)
+        raise ConfigurationError(f"{key}: found {shown}, which is no space ({_one_line(error)}); {_FORMS}") from error
+
+
+def _read(x: SpaceLike, key: str) -> Space:
+    if isinstance(x, Space):
+        return x
+    if isinstance(x, gymnasium.Space):
+        return _from_gymnasium(x, key)
+    if isinstance(x, dm_env.specs.Array):
+        return _from_dm_env(x)
+    if isinstance(x, Mapping):
+        return _from_dict(x, key)
     raise ConfigurationError(f"{key}: found {type(x).__name__} {x!r}; {_FORMS}")
 
 
@@ -256,9 +273,9 @@ def _from_gymnasium(x: gymnasium.Space[Any], key: str) -> Space:
     if isinstance(x, spaces.MultiDiscrete):
         return MultiDiscrete(x.nvec, x.start, x.dtype)
     if isinstance(x, spaces.MultiBinary):
-        return MultiBinary(tuple(x.shape))
+        return MultiBinary(tuple(x.shape), is_tuple=isinstance(x.n, tuple))
     if isinstance(x, spaces.Dict):
-        return Dict({name: _from_gymnasium(s, f"{key}.{name}") for name, s in x.spaces.items()})
+        return Dict({str(name): _from_gymnasium(s, f"{key}.{name}") for name, s in x.spaces.items()})
     raise ConfigurationError(
         f"{key}: {type(x).__name__} spaces are not supported; "
         "use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these"
@@ -280,13 +297,14 @@ def _from_dict(x: Mapping[str, Any], key: str) -> Space:
     kind = x.get("type", "Box")
     if kind == "Dict":
         return Dict({str(name): as_space(v, f"{key}.{name}") for name, v in _need(x, "spaces", key).items()})
-    readers = {"Box": _read_box, "Discrete": _read_discrete, "MultiDiscrete": _read_multi_discrete}
-    if kind == "MultiBinary":
-        return MultiBinary(_read_shape(x, key))
+    readers = {
+        "Box": _read_box,
+        "Discrete": _read_discrete,
+        "MultiDiscrete": _read_multi_discrete,
+        "MultiBinary": _read_multi_binary,
+    }
     if kind not in readers:
-        raise ConfigurationError(
-            f"{key}.type: found {kind!r}; use Box, Discrete, MultiDiscrete, MultiBinary or Dict"
-        )
+        raise ConfigurationError(f"{key}.type: found {kind!r}; use Box, Discrete, MultiDiscrete, MultiBinary or Dict")
     return readers[kind](x, key)
 
 
@@ -296,31 +314,36 @@ def _read_box(x: Mapping[str, Any], key: str) -> Space:
     dtype = np.dtype(x.get("dtype", "uint8" if is_short and len(shape) == 3 else "float32"))
     first = _read_range(x, key, _bounds(dtype))
     low, high = x.get("low"), x.get("high")
-    return Box(
-        first[0] if low is None else _array(low), first[1] if high is None else _array(high), shape, dtype
-    )
+    return Box(_array(first[0] if low is None else low), _array(first[1] if high is None else high), shape, dtype)
 
 
 def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
-    (n,) = _read_shape(x, key) if len(_read_shape(x, key)) == 1 else (0,)
+    shape = _read_shape(x, key)
+    n = shape[0] if len(shape) == 1 else 0
     first, last = _read_range(x, key, (0, n - 1))
-    if n < 1 or last - first + 1 != n:
+    if n < 1 or int(first) != first or last - first + 1 != n:
         raise ConfigurationError(
             f"{key}: a Discrete space has shape (n,) and range [0, n - 1], "
-            f"found shape {tuple(x['shape'])} and range {[first, last]}"
+            f"found shape {shape} and range {[first, last]}"
         )
     return Discrete(n, int(first), x.get("dtype", np.int64))
 
 
 def _read_multi_discrete(x: Mapping[str, Any], key: str) -> Space:
-    nvec = _array(_need(x, "nvec", key))
-    return MultiDiscrete(nvec, _array(x.get("start", 0)), x.get("dtype", np.int64))
+    space = MultiDiscrete(_array(_need(x, "nvec", key)), _array(x.get("start", 0)), x.get("dtype", np.int64))
+    if "shape" in x and _read_shape(x, key) != space.shape:
+        raise ConfigurationError(f"{key}.shape: found {_read_shape(x, key)}, but nvec has shape {space.shape}")
+    return space
+
+
+def _read_multi_binary(x: Mapping[str, Any], key: str) -> Space:
+    return MultiBinary(_read_shape(x, key), is_tuple=not isinstance(x.get("n", 0), int))
 
 
 def _read_shape(x: Mapping[str, Any], key: str) -> tuple[int, ...]:
     shape = _need(x, "shape", key)
     try:
-        sizes = (int(shape),) if isinstance(shape, int) else tuple(int(size) for size in shape)
+        sizes = tuple(index(size) for size in ([shape] if isinstance(shape, (int, np.integer)) else shape))
     except (TypeError, ValueError):
         sizes = (-1,)
     if any(size < 0 for size in sizes):
@@ -352,6 +375,16 @@ def _bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
+def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return ``values`` in ``dtype``; integers must not wrap around or lose a fraction."""
+    exact = np.asarray(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = exact.astype(dtype)
+    if dtype.kind != "f" and not (cast == exact).all():
+        raise ConfigurationError(f"found {name} {values}, which {dtype} cannot hold")
+    return cast
+
+
 def _array(values: Any) -> Any:
     """Return nested sequences of any kind (lists, tuples, ListConfigs) as an array; numbers as they are."""
     return values if np.isscalar(values) else np.array(_listed(values))
@@ -363,10 +396,12 @@ def _listed(values: Any) -> Any:
 
 def _plain(bound: np.ndarray[Any, Any]) -> Any:
     """Return a bound as one number where it is the same everywhere, else as nested lists."""
-    if bound.size and (bound == bound.flat[0]).all():
-        return _first(bound)
-    return bound.tolist()
+    return _first(bound) if (bound == _first(bound)).all() else bound.tolist()
 
 
 def _first(bound: np.ndarray[Any, Any]) -> Any:
-    return bound.flat[0].item()
+    return bound.flat[0].item() if bound.size else 0
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

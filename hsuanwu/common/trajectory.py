@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.nest import Nest, first_leaf, map_nest
+from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.slab import TensorSpec
 from hsuanwu.common.spaces import Space
 
@@ -68,7 +68,7 @@ class Trajectory:
 
     def to(self, device: torch.device) -> Trajectory:
         """Return the trajectory on ``device``; itself where it is there already."""
-        if first_leaf(self.observation).device == device:
+        if all(leaf.device == device for f in fields(self) for leaf in leaves(getattr(self, f.name))):
             return self
         return self.map(lambda x: x.to(device, non_blocking=True))
 
@@ -85,7 +85,7 @@ def as_trajectory(batch: Trajectory | Mapping[str, Any]) -> Trajectory:
     A mapping may leave out ``valid`` (all rows count), ``init_state`` (``()``) and ``policy_version`` (0).
 
     Raises:
-        ConfigurationError: if a field is missing or unknown, or its rows do not fit ``T`` and ``B``.
+        ConfigurationError: if a field is missing or unknown, does not fit ``T`` and ``B``, or a flag is not bool.
     """
     if not isinstance(batch, Trajectory):
         batch = _from_mapping(batch)
@@ -110,12 +110,20 @@ def _from_mapping(batch: Mapping[str, Any]) -> Trajectory:
 
 
 def _check_rows(batch: Trajectory) -> None:
+    if batch.reward.dim() != 2 or 0 in batch.reward.shape:
+        raise ConfigurationError(
+            f"batch.reward: found shape {tuple(batch.reward.shape)}, expected [T, B] with at least one row and column"
+        )
     steps, envs = batch.num_steps, batch.num_envs
     for name in ("is_first", "last_action", "last_reward"):
         _check_shape(name, getattr(batch, name), (steps + 1, envs))
     map_nest(lambda x: _check_shape("observation", x, (steps + 1, envs)), batch.observation)
     for name in ("action", "log_prob", "terminated", "truncated", "valid"):
         _check_shape(name, getattr(batch, name), (steps, envs))
+    for name in ("is_first", "terminated", "truncated", "valid"):
+        # ~ of a uint8 or int64 flag would be no flag at all
+        if getattr(batch, name).dtype != torch.bool:
+            raise ConfigurationError(f"batch.{name}: found dtype {getattr(batch, name).dtype}, expected torch.bool")
 
 
 def _check_shape(name: str, x: Tensor, rows: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Optional, Union
+from typing import Any, Union, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -43,11 +43,11 @@ class RunConfig:
     rollout_length: int = MISSING
     batch_size: int = MISSING
     feature_dim: int = MISSING
-    run_dir: Optional[str] = MISSING
+    run_dir: str | None = MISSING
     resume: bool = MISSING
-    learner_threads: Optional[int] = MISSING
-    log_interval: Optional[int] = MISSING
-    checkpoint_interval: Optional[int] = MISSING
+    learner_threads: int | None = MISSING
+    log_interval: int | None = MISSING
+    checkpoint_interval: int | None = MISSING
     eval_episodes: int = MISSING
     env: Any = MISSING
     learner: Any = MISSING
@@ -78,11 +78,12 @@ def complete(cfgs: DictConfig | Mapping[str, Any]) -> DictConfig:
     Raises:
         ConfigurationError: if a run-level key has a value of the wrong type.
     """
-    shipped = OmegaConf.create((importlib.resources.files("hsuanwu.cfgs") / "config.yaml").read_text("utf-8"))
+    text = (importlib.resources.files("hsuanwu.cfgs") / "config.yaml").read_text("utf-8")
+    shipped = cast(DictConfig, OmegaConf.create(text))
     try:
         known = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(shipped, list(RUN_KEYS)))
         OmegaConf.set_struct(known, False)
-        return OmegaConf.merge(known, cfgs)
+        return cast(DictConfig, OmegaConf.merge(known, cfgs))
     except OmegaConfBaseException as error:
         raise ConfigurationError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
@@ -164,7 +165,7 @@ def _config_type(hint: Any) -> Any:
         is_optional = len(inner) < len(arguments)
         if len(inner) != 1 or inner[0] is Any:
             return Any
-        return Optional[inner[0]] if is_optional else inner[0]
+        return inner[0] | None if is_optional else inner[0]
     if hint in (int, float, bool, str):
         return hint
     if origin in (tuple, list) and arguments and arguments[0] in (int, float, bool, str):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.build import Agent, build_agent
@@ -52,7 +52,7 @@ def load_agent(folder: RunFolder) -> Agent:
     """
     if not folder.config.exists():
         raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
-    cfgs = OmegaConf.load(folder.config)
+    cfgs = cast(DictConfig, OmegaConf.load(folder.config))
     cfgs.device = "cpu"
     agent = build_agent(cfgs)
     restore_policy(agent.learner, load_checkpoint(folder.checkpoints), folder.checkpoints)
@@ -82,9 +82,7 @@ def _open_video(folder: Path) -> _Video:
         import imageio.v2
         import imageio_ffmpeg  # noqa: F401  the plug-in that writes MP4
     except ImportError as error:
-        raise ConfigurationError(
-            f"--video: {error.name} is not installed; pip install 'hsuanwu[video]'"
-        ) from error
+        raise ConfigurationError(f"--video: {error.name} is not installed; pip install 'hsuanwu[video]'") from error
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "video.mp4"
     return _Video(path, imageio.v2.get_writer(str(path), fps=_FRAMES_PER_SECOND, macro_block_size=1))

@@ -10,6 +10,9 @@ from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError
 
+NO_KWARGS: dict[str, Any] = {}
+"""The default of free-form arguments, never changed: a dict, so that ``env.kwargs.size=8`` has something to add to."""
+
 
 def one_line(error: BaseException) -> str:
     """Return the message of an error without line breaks; the name of its class where it has none."""
@@ -62,9 +65,7 @@ def import_extra(name: str, distribution: str, extra: str, key: str) -> ModuleTy
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0]:
             raise ConfigurationError(f"{key}: {distribution} cannot be imported ({one_line(error)})") from error
-        raise ConfigurationError(
-            f"{key}: {distribution} is not installed; pip install 'hsuanwu[{extra}]'"
-        ) from error
+        raise ConfigurationError(f"{key}: {distribution} is not installed; pip install 'hsuanwu[{extra}]'") from error
     except Exception as error:  # a broken OpenGL library raises whatever it likes
         raise ConfigurationError(f"{key}: {distribution} cannot be imported ({one_line(error)})") from error
 

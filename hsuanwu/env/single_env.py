@@ -68,7 +68,7 @@ class GymnasiumSingleEnv(SingleEnv):
         return self._env.reset(seed=seed)[0]
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
-        return self._env.step(action)[:4]  # type: ignore[return-value]
+        return self._env.step(action)[:4]
 
     def render(self) -> Array:
         return draw(self._env.render)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import traceback
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,7 +27,7 @@ class Failure:
     traceback: str
 
 
-class _LearnerGone(Exception):
+class _LearnerGoneError(Exception):
     """The other end of the pipe is closed."""
 
 
@@ -54,28 +55,26 @@ class _PipeActorEnd(ActorEnd):
         try:
             self._pipe.send((slot.index, slot.sequence))
         except OSError as error:
-            raise _LearnerGone from error
+            raise _LearnerGoneError from error
 
     def _has_message(self) -> bool:
         try:
             return self._pipe.poll()
         except OSError as error:
-            raise _LearnerGone from error
+            raise _LearnerGoneError from error
 
     def _receive(self) -> Any:
         # no deadline is needed: the pipe closes when the learner's process ends, however it does
         try:
             return self._pipe.recv()
         except (EOFError, OSError) as error:
-            raise _LearnerGone from error
+            raise _LearnerGoneError from error
 
     def weights(self, newer_than: int) -> Weights | None:
         return self._board.read(newer_than)
 
 
-def run_process(
-    actor: ActorProgram, index: int, pipe: Connection, storage: SlotMemory, board: WeightBoard
-) -> None:
+def run_process(actor: ActorProgram, index: int, pipe: Connection, storage: SlotMemory, board: WeightBoard) -> None:
     """Run one actor until the learner stops it or is gone; a failure is sent to the learner.
 
     One thread for each actor: its batches are small, and the other cores belong to the other processes.
@@ -85,7 +84,7 @@ def run_process(
     try:
         for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
             pass
-    except _LearnerGone:
+    except _LearnerGoneError:
         return
     except Exception:
         _report(pipe, Failure(traceback.format_exc()))
@@ -94,7 +93,5 @@ def run_process(
 
 
 def _report(pipe: Connection, failure: Failure) -> None:
-    try:
+    with suppress(OSError):
         pipe.send(failure)
-    except OSError:
-        pass

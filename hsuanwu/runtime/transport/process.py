@@ -7,7 +7,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -159,10 +159,8 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _send(pipe: Connection, message: object) -> None:
     """Send to an actor; one that is gone is noticed by the next ``collect``."""
-    try:
+    with suppress(OSError):
         pipe.send(message)
-    except OSError:
-        pass
 
 
 def _epitaph(process: BaseProcess) -> str:

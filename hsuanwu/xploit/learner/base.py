@@ -49,6 +49,6 @@ class Learner(ABC):
         init_actor_states: Nest,
         optimizer: Optimizer,
         lr_scheduler: LRScheduler | None,
-        lock: Lock = ...,  # type: ignore[assignment]
+        lock: Lock = ...,
     ) -> dict[str, float]:
         """Learn from one batch, publish the new weights into ``actor_model`` and return metrics."""

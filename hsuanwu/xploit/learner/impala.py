@@ -96,10 +96,9 @@ class IMPALALearner(Learner):
         clip_c: float = 1.0,
         clip_pg_rho: float = 1.0,
     ) -> None:
+        bounds = lambda_, clip_rho, clip_c, clip_pg_rho
         # fail now, not at the first update
-        ImpalaSettings(
-            ent_coef, baseline_coef, max_grad_norm, discount, lambda_, clip_rho, clip_c, clip_pg_rho, loss_reduction, reward_clip
-        )
+        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, loss_reduction, reward_clip)
         self._schedule = schedule(lr_schedule)
         observation_space = as_space(observation_space, "observation_space")
         action_space = as_space(action_space, "action_space")

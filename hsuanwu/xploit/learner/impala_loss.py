@@ -70,9 +70,7 @@ def impala_loss(
     with V-trace targets ``v`` and advantages ``A`` (Espeholt et al. 2018, section 4.2); rows that are not
     valid count for nothing, and ``loss_reduction="mean"`` divides by the number of those that do.
     """
-    params, values = policy.unroll(
-        batch.observation, batch.is_first, batch.last_action, batch.last_reward, init_state
-    )
+    params, values = policy.unroll(batch.observation, batch.is_first, batch.last_action, batch.last_reward, init_state)
     distribution, mask = policy.distribution, batch.valid
     log_probs = distribution.log_prob(params[:-1], batch.action)
     entropies = distribution.entropy(params[:-1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,15 +31,24 @@ def make_optimizer(
     optimizer_class = getattr(torch.optim, name, None)
     if not (isinstance(optimizer_class, type) and issubclass(optimizer_class, Optimizer)):
         raise ConfigurationError(f"learner.optimizer: found {name!r}; use a class of torch.optim, 'RMSprop' say")
-    arguments = dict(kwargs if kwargs is not None else {"alpha": 0.99} if name == "RMSprop" else {})
-    if "eps" in optimizer_class.__init__.__code__.co_varnames:
+    if inspect.signature(optimizer_class.step).parameters["closure"].default is inspect.Parameter.empty:
+        raise ConfigurationError(
+            f"learner.optimizer: {name} needs a closure that makes the loss anew; use 'RMSprop' say"
+        )
+    given = kwargs if kwargs is not None else {"alpha": 0.99} if name == "RMSprop" else {}
+    arguments: dict[str, Any] = {key: _plain(value) for key, value in given.items()}
+    if "eps" in inspect.signature(optimizer_class).parameters:
         arguments.setdefault("eps", eps)
     try:
         return optimizer_class(parameters, lr=lr, **arguments)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"learner.optimizer_kwargs: {name} refuses {{'lr': {lr}, {str(arguments)[1:]}: {error}"
-        ) from error
+        shown = {"lr": lr, **arguments}
+        raise ConfigurationError(f"learner.optimizer_kwargs: {name} refuses {shown}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return lists of any kind as tuples: what an optimizer holds goes into checkpoints."""
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def as_device(device: torch.device | str) -> torch.device:
@@ -53,7 +63,7 @@ def as_device(device: torch.device | str) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))] if has_cuda else ["cpu"]
         raise ConfigurationError(f"device: found {device!r}; this machine has {', '.join(here)}") from error
     return found

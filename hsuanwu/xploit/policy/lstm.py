@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,7 @@ class LstmPolicy(Policy):
     """Encoder, then an LSTM that also reads the last action and reward, then the two heads.
 
     As in Espeholt et al. 2018, figure 3: the LSTM's input is the features, the last action as a vector
-    (zeros at the first row of an episode) and the last reward clipped to [-1, 1].
+    and the last reward clipped to [-1, 1], both zeros at the first row of an episode.
 
     Args:
         encoder: from observations to features.
@@ -63,8 +65,9 @@ class LstmPolicy(Policy):
 
     def _core_input(self, features: Tensor, is_first: Tensor, last_action: Tensor, last_reward: Tensor) -> Tensor:
         action = flatten_features(self.distribution.action_space, last_action)
-        action = action.masked_fill(is_first.unsqueeze(-1), 0.0)
-        return torch.cat([features, action, last_reward.float().clamp(-1, 1).unsqueeze(-1)], -1)
+        reward = last_reward.float().clamp(-1, 1).unsqueeze(-1)
+        outcome = torch.cat([action, reward], -1).masked_fill(is_first.unsqueeze(-1), 0.0)
+        return torch.cat([features, outcome], -1)
 
     def _run(self, inputs: Tensor, state: Nest) -> tuple[Tensor, Nest]:
         hidden, cell = state
@@ -81,4 +84,4 @@ def _segments(is_first: Tensor) -> list[tuple[int, int]]:
     """Return the stretches of rows inside which no environment begins an episode."""
     starts = [row for row, begins in enumerate(is_first.any(1).tolist()) if begins and row > 0]
     edges = [0, *starts, is_first.shape[0]]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))

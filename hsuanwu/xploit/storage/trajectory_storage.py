@@ -78,8 +78,7 @@ class TrajectoryStorage(Storage):
 
     def batch(self, slots: Sequence[Slot]) -> Trajectory:
         if len(slots) not in self._batches:
-            example = slots[0].trajectory
-            self._batches[len(slots)] = concatenate([example] * len(slots), _empty_like(example))
+            self._batches[len(slots)] = _empty_like(slots[0].trajectory)
         return concatenate([slot.trajectory for slot in slots], self._batches[len(slots)])
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,0 +1,164 @@
+"""Environments from gymnasium's registry."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.protocols import VectorEnv
+from hsuanwu.common.registry import register
+from hsuanwu.env.imports import NO_KWARGS, import_extra, import_module, load_object, nearest, one_line
+from hsuanwu.env.make import as_vector_env
+from hsuanwu.env.native_vector_env import autoreset_mode
+
+
+@final
+@register("env", "gymnasium")
+class GymnasiumEnvFactory:
+    """Builds environments that are registered with gymnasium.
+
+    An environment with a vector entry point is built as that native vector, unless wrappers are asked
+    for; all others are stepped one by one. (``ALE/...`` ids have a native vector whose frames are
+    already scaled, stacked and grey and whose rewards are clipped: ``env=atari`` says all that openly.)
+
+    Args:
+        id: ``"CartPole-v1"``; with a module that registers it, ``"my_module:MyEnv-v0"``. The module is
+            imported where the environment is built.
+        kwargs: arguments of the environment's constructor, and ``max_episode_steps``.
+        wrappers: what is put around each single environment, innermost first: paths of ``gymnasium.Wrapper``
+            classes, ``"my_module.MyWrapper"``, or ``{"path": "my_module.MyWrapper", "kwargs": {...}}``.
+        native_vector: whether the environment's vector entry point is used, if it has one.
+
+    Example:
+        >>> env = GymnasiumEnvFactory("CartPole-v1")(num_envs=3)
+        >>> env.reset(seed=1).shape
+        (3, 4)
+    """
+
+    def __init__(
+        self,
+        id: str,
+        kwargs: dict[str, Any] = NO_KWARGS,
+        wrappers: Sequence[Any] = (),
+        native_vector: bool = True,
+    ) -> None:
+        self.id = id
+        self.kwargs = dict(kwargs)
+        self.wrappers = list(wrappers)
+        self.native_vector = native_vector
+
+    def __call__(self, num_envs: int, render: bool = False) -> VectorEnv:
+        """Return ``num_envs`` environments; with ``render`` they can draw themselves.
+
+        Raises:
+            ConfigurationError: if there is no such environment, module or wrapper, the constructor
+                refuses ``kwargs``, a space is not supported, or the environment cannot draw itself.
+        """
+        spec = self._find_spec()
+        wrappers = [_load_wrapper(entry) for entry in self.wrappers]
+        has_native = spec.vector_entry_point is not None and not spec.additional_wrappers
+        if has_native and self.native_vector and not wrappers:
+            return self._make_native(spec, num_envs, render)
+        if spec.entry_point is None:
+            raise ConfigurationError(
+                f"env.native_vector: {spec.id} exists only as a native vector, without env.wrappers"
+            )
+        return as_vector_env([self._make_single(spec, wrappers, render) for _ in range(num_envs)])
+
+    def _find_spec(self) -> EnvSpec:
+        module, _, name = str(self.id).rpartition(":")
+        if module:
+            import_module(module, "env.id")
+        elif name.startswith("ALE/"):
+            gymnasium.register_envs(import_extra("ale_py", "ale-py", "atari", "env.id"))
+        try:
+            return gymnasium.spec(name)
+        except gymnasium.error.Error as error:
+            message = one_line(error)
+            hint = "" if "Did you mean" in message else nearest(name, gymnasium.registry)
+            own = "" if module else "; an environment of your own is written 'my_module:MyEnv-v0'"
+            raise ConfigurationError(f"env.id: {message} {hint}".rstrip(" .") + own) from error
+
+    def _make_single(
+        self, spec: EnvSpec, wrappers: list[Callable[[Any], Any]], render: bool
+    ) -> gymnasium.Env[Any, Any]:
+        kwargs = {**self.kwargs, "render_mode": "rgb_array"} if render else self.kwargs
+        with self._one_line_errors(render):
+            env = gymnasium.make(spec, disable_env_checker=True, **kwargs)
+        if render and env.render_mode != "rgb_array":
+            raise self._cannot_draw()
+        for wrap in wrappers:
+            env = wrap(env)
+        return env
+
+    def _make_native(self, spec: EnvSpec, num_envs: int, render: bool) -> VectorEnv:
+        env = self._make_vector(spec, num_envs, {})
+        extra: dict[str, Any] = {}
+        if render:
+            modes = env.metadata.get("render_modes", [])
+            env.close()
+            if "rgb_array" not in modes:
+                raise self._cannot_draw()
+            extra = {"render_mode": "rgb_array"}
+            env = self._make_vector(spec, num_envs, extra)
+        if num_envs > 1 and autoreset_mode(env) is AutoresetMode.SAME_STEP:
+            env.close()
+            return as_vector_env([self._make_vector(spec, 1, extra) for _ in range(num_envs)])
+        return as_vector_env(env)
+
+    def _make_vector(
+        self, spec: EnvSpec, num_envs: int, extra: dict[str, Any]
+    ) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+        kwargs = {**self.kwargs, **extra}
+        with self._one_line_errors(bool(extra)):
+            return gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)
+
+    @contextmanager
+    def _one_line_errors(self, render: bool) -> Iterator[None]:
+        try:
+            yield
+        except ConfigurationError:
+            raise
+        except (gymnasium.error.Error, ImportError) as error:
+            raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
+        except (TypeError, ValueError) as error:
+            if render and "render_mode" in str(error):
+                raise self._cannot_draw() from error
+            raise ConfigurationError(
+                f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
+            ) from error
+
+    def _cannot_draw(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"env.id: {self.id} cannot draw itself (no render mode 'rgb_array'); "
+            "if it has a native vector, env.native_vector=false may help"
+        )
+
+
+def _load_wrapper(entry: Any) -> Callable[[Any], Any]:
+    """Return the function that puts a wrapper around an environment."""
+    path, kwargs = (entry.get("path"), dict(entry.get("kwargs") or {})) if isinstance(entry, Mapping) else (entry, {})
+    if not isinstance(path, str) or (isinstance(entry, Mapping) and set(entry) - {"path", "kwargs"}):
+        raise ConfigurationError(
+            f"env.wrappers: found {entry!r}; use 'my_module.MyWrapper' or "
+            "{'path': 'my_module.MyWrapper', 'kwargs': {...}}"
+        )
+    wrapper = load_object(path, "env.wrappers")
+    return functools.partial(_wrap, wrapper, path, kwargs)
+
+
+def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any) -> Any:
+    try:
+        wrapped = wrapper(env, **kwargs)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigurationError(f"env.wrappers: {path} cannot wrap {env} with {kwargs} ({one_line(error)})") from error
+    if not isinstance(wrapped, gymnasium.Env):
+        raise ConfigurationError(f"env.wrappers: {path} gave a {type(wrapped).__name__}; a gymnasium.Env was expected")
+    return wrapped

@@ -1,0 +1,43 @@
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.env import ChannelFirstObservation, SelectObservation
+
+
+def test_select_observation():
+    env = SelectObservation(gymnasium.make("CartPole-v1"), [2, 0])
+    whole, _ = gymnasium.make("CartPole-v1").reset(seed=1)
+    shown, _ = env.reset(seed=1)
+    np.testing.assert_array_equal(shown, whole[[2, 0]])
+    assert shown in env.observation_space
+    np.testing.assert_allclose(env.observation_space.high, [0.41887903, 4.8])
+
+
+@pytest.mark.parametrize("indices", [[], [4], [-1], [0, 9]])
+def test_select_observation_indices_are_checked(indices):
+    with pytest.raises(ConfigurationError, match=r"^env.wrappers: SelectObservation has .* use some of 0 to 3"):
+        SelectObservation(gymnasium.make("CartPole-v1"), indices)
+
+
+def image_env(space):
+    return gymnasium.wrappers.TransformObservation(
+        gymnasium.make("CartPole-v1"), lambda _: np.arange(24, dtype=np.uint8).reshape(2, 3, 4), space
+    )
+
+
+def test_channel_first_observation():
+    env = ChannelFirstObservation(image_env(spaces.Box(0, 255, (2, 3, 4), np.uint8)))
+    shown, _ = env.reset(seed=1)
+    assert env.observation_space == spaces.Box(0, 255, (4, 2, 3), np.uint8)
+    assert shown in env.observation_space
+    assert all(shown[c, y, x] == 12 * y + 4 * x + c for c in range(4) for y in range(2) for x in range(3))
+
+
+def test_spaces_are_checked():
+    with pytest.raises(ConfigurationError, match="needs a Box of rank 3"):
+        ChannelFirstObservation(gymnasium.make("CartPole-v1"))
+    with pytest.raises(ConfigurationError, match="needs a Box of rank 1"):
+        SelectObservation(image_env(spaces.Box(0, 255, (2, 3, 4), np.uint8)), [0])
