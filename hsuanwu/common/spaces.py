@@ -387,7 +387,8 @@ def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 def _array(values: Any) -> Any:
     """Return nested sequences of any kind (lists, tuples, ListConfigs) as an array; numbers as they are."""
-    return values if np.isscalar(values) else np.array(_listed(values))
+    # of objects: numpy would make floats of integers that only uint64 can hold
+    return values if np.isscalar(values) else np.array(_listed(values), object)
 
 
 def _listed(values: Any) -> Any:

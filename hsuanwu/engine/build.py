@@ -73,7 +73,6 @@ def build_agent(cfgs: DictConfig) -> Agent:
     Raises:
         ConfigurationError: one line that names the key, what was found and what would be right.
     """
-    check_run_keys(cfgs)
     env_factory = _make(cfgs, "env", {})
     observation_space, action_space = _look_at(env_factory)
     wiring: dict[str, Any] = {

@@ -32,6 +32,7 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
         "updates": clock.updates,
         "wall_seconds": wall_seconds,
         "policy": learner.learner.state_dict(),
+        "optimizer_name": type(learner.optimizer).__name__,
         "optimizer": learner.optimizer.state_dict(),
         "rng": torch.get_rng_state(),
     }
@@ -93,11 +94,11 @@ def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path)
         ConfigurationError: if it is of another network or optimizer.
     """
     restore_policy(learner, state, source)
-    try:
-        learner.optimizer.load_state_dict(state["optimizer"])
-    except (ValueError, KeyError) as error:
+    found, name = state["optimizer_name"], type(learner.optimizer).__name__
+    if found != name:
         raise ConfigurationError(
-            f"resume: the checkpoint in {source} is of another optimizer ({error}); keep learner.optimizer"
-        ) from error
+            f"resume: the checkpoint in {source} is of another optimizer, {found}; keep learner.optimizer={found}"
+        )
+    learner.optimizer.load_state_dict(state["optimizer"])
     clock.steps, clock.updates = state["steps"], state["updates"]
     torch.set_rng_state(state["rng"])

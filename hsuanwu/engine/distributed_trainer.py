@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.seeding import derive_seed
-from hsuanwu.engine.build import Runtime, build_agent, build_runtime
+from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.checkpoint import load_checkpoint, restore, save_checkpoint
 from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import Evaluation, evaluate
@@ -41,6 +41,7 @@ class DistributedTrainer:
 
     def __init__(self, cfgs: DictConfig | Mapping[str, Any]) -> None:
         self.cfgs = complete(cfgs)
+        check_run_keys(self.cfgs)
         check_run_folder(self.cfgs)
         torch.manual_seed(derive_seed(self.cfgs.seed, "learner"))
         self.agent = build_agent(self.cfgs)

@@ -7,7 +7,7 @@ import re
 
 from hydra.core.config_store import ConfigStore
 
-from hsuanwu.common.registry import KINDS, lookup, options
+from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.config import RUN_KEYS
 
 _UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in")
@@ -49,19 +49,23 @@ def _explain_option(group: str, name: str, text: str) -> str:
 def _explain_key(key: str) -> str:
     group, _, rest = key.partition(".")
     if rest and group in KINDS:
-        known = sorted({f"{group}.{field}" for field in _fields(group)})
+        known = sorted(f"{group}.{field}" for field in _fields(group))
+        if key in known:
+            return f"{key}: the chosen {group} has no such key; choose {group}=<one of {', '.join(_having(group, rest))}>"
         return f"{key}: unknown key; {_nearest(key, known)}{group} has {', '.join(known)}"
     known = [*RUN_KEYS, *KINDS, "experiment"]
     return f"{key}: unknown key; {_nearest(key, known)}run-level keys: {', '.join(known)}"
 
 
-def _fields(group: str) -> set[str]:
-    names: set[str] = set()
-    for name in options(group):
-        lookup(group, name)
-        node = ConfigStore.instance().load(f"{group}/{name}.yaml").node
-        names |= {str(field) for field in node if field != "_target_"}
-    return names
+def _fields(group: str, name: str | None = None) -> set[str]:
+    """Return the hyper-parameters of one option of a group, or of all."""
+    names = [name] if name is not None else list(options(group))
+    nodes = [ConfigStore.instance().load(f"{group}/{name}.yaml").node for name in names]
+    return {str(field) for node in nodes for field in node if field != "_target_"}
+
+
+def _having(group: str, field: str) -> list[str]:
+    return [name for name in options(group) if field in _fields(group, name)]
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine.build import Agent, build_agent
+from hsuanwu.engine.build import Agent, build_agent, check_run_keys
 from hsuanwu.engine.checkpoint import load_checkpoint, restore_policy
 from hsuanwu.engine.evaluator import evaluate
 from hsuanwu.engine.run_folder import RunFolder
@@ -54,6 +54,7 @@ def load_agent(folder: RunFolder) -> Agent:
         raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
     cfgs = cast(DictConfig, OmegaConf.load(folder.config))
     cfgs.device = "cpu"
+    check_run_keys(cfgs)
     agent = build_agent(cfgs)
     restore_policy(agent.learner, load_checkpoint(folder.checkpoints), folder.checkpoints)
     return agent

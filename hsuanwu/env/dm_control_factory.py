@@ -94,12 +94,12 @@ class DmControlEnvFactory:
 
 def _import_suite() -> Any:
     """Return ``dm_control.suite``, with an OpenGL backend that can be imported on this machine."""
+    import_extra("dm_control", "dm_control", "dmc", "env.domain")
     is_headless = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
     if is_headless and "MUJOCO_GL" not in os.environ:
         os.environ["MUJOCO_GL"] = "egl"
-        import_extra("dm_control", "dm_control", "dmc", "env.domain")
         try:
             import dm_control._render  # noqa: F401 - fails where EGL finds no device
         except Exception:

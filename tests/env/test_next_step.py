@@ -180,3 +180,33 @@ def test_dict_observations_of_a_native_vector():
     env = as_vector_env(DictSameStep([make_pair] * 3))
     assert isinstance(env, NativeVectorEnv)
     check_counters(env)
+
+
+class Stale(CounterVectorEnv):
+    """In mode NEXT_STEP, but with leftovers beside the first observation of an episode."""
+
+    def step(self, actions):
+        ended = self._terminated | self._truncated
+        observation, reward, terminated, truncated, info = super().step(actions)
+        return observation, reward + 5 * ended, terminated | ended, truncated | ended, info
+
+
+def test_leftovers_on_the_step_after_an_end_are_removed():
+    check_counters(as_vector_env(_Stateless(Stale(3, AutoresetMode.NEXT_STEP))))
+
+
+class _Stateless(gymnasium.vector.VectorWrapper):
+    """Hides nothing; stands between, as any wrapper of a stranger might."""
+
+
+def test_read_only_arrays_become_writable():
+    class ReadOnly(CounterVectorEnv):
+        def step(self, actions):
+            observation, *rest = super().step(actions)
+            shown = observation.view()
+            shown.flags.writeable = False
+            return shown, *rest
+
+    env = as_vector_env(ReadOnly(2, AutoresetMode.NEXT_STEP))
+    env.reset(seed=1)
+    assert env.step(np.zeros(2, int)).observation.flags.writeable

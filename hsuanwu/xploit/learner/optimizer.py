@@ -35,6 +35,10 @@ def make_optimizer(
         raise ConfigurationError(
             f"learner.optimizer: {name} needs a closure that makes the loss anew; use 'RMSprop' say"
         )
+    if not lr > 0:
+        raise ConfigurationError(f"learner.lr: found {lr}; use a number above 0")
+    if not eps >= 0:
+        raise ConfigurationError(f"learner.eps: found {eps}; use a number of 0 or more")
     given = kwargs if kwargs is not None else {"alpha": 0.99} if name == "RMSprop" else {}
     arguments: dict[str, Any] = {key: _plain(value) for key, value in given.items()}
     if "eps" in inspect.signature(optimizer_class).parameters:

@@ -118,8 +118,8 @@ class StateOfOneStorage(TrajectoryStorage):
 
 
 class OwnMemoryStorage(TrajectoryStorage):
-    def __getstate__(self):
-        return copy.deepcopy(super().__getstate__())
+    def __setstate__(self, state):
+        self.__dict__.update(copy.deepcopy(state))
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,3 @@ def test_mutants_are_caught(mutant):
 def test_a_storage_that_is_copied_into_a_process_is_caught():
     with pytest.raises(AssertionError, match="slot 0 does not hold"):
         check_shared_storage(OwnMemoryStorage(FRAMES, Discrete(3), T, B, ACTORS, STATE, True))
-

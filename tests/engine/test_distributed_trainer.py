@@ -1,0 +1,142 @@
+"""The trainer: what it leaves behind, that it repeats itself, and that it goes on where it stopped."""
+
+import json
+import math
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine import DistributedTrainer
+from hsuanwu.engine.checkpoint import list_checkpoints
+from hsuanwu.runtime.transport import ActorError
+
+TIMED = ("second", "updates_per")
+
+
+def read_metrics(run_dir):
+    return [json.loads(line) for line in (Path(run_dir) / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(lines):
+    return [{k: v for k, v in line.items() if not any(word in k for word in TIMED)} for line in lines]
+
+
+def test_run_folder(composed, tmp_path):
+    trainer = DistributedTrainer(composed("log_interval=200"))
+    assert not (tmp_path / "run").exists(), "nothing is written before training"
+    summary = trainer.train()
+    run = tmp_path / "run"
+    assert summary["run_dir"] == str(run) and summary["steps"] >= 1200
+    assert yaml.safe_load((run / "config.yaml").read_text())["learner"]["lr"] == 6e-4
+    assert list(run.glob("events.*"))
+    lines = read_metrics(run)
+    assert lines[-1]["step"] == summary["steps"]
+    for key in ("loss", "entropy", "gradient_norm", "explained_variance", "rho", "rho_clipped_fraction", "policy_lag"):
+        assert all(math.isfinite(line[key]) for line in lines), key
+    for key in ("steps_per_second", "actor_steps_per_second", "learner_steps_per_second", "learner_wait_seconds"):
+        assert lines[-1][key] >= 0, key
+    episodes = (run / "episodes.csv").read_text().splitlines()
+    assert episodes[0] == "step,episode_return,episode_length"
+    assert len(episodes) - 1 == sum(line["episodes"] for line in lines) > 10
+    state = torch.load(list_checkpoints(run / "checkpoints")[-1], weights_only=True)
+    assert state["steps"] == summary["steps"]
+    evaluation = trainer.test(episodes=3).to_dict()
+    assert evaluation["episodes"] == 3 and evaluation["episode_return"]["min"] > 0
+
+
+def test_local_repeats_itself_to_the_bit(composed, tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        DistributedTrainer(composed(f"run_dir={tmp_path / name}", "log_interval=100")).train()
+        runs.append(untimed(read_metrics(tmp_path / name)))
+    assert runs[0] == runs[1] and len(runs[0]) > 5
+    DistributedTrainer(composed(f"run_dir={tmp_path / 'c'}", "log_interval=100", "seed=2")).train()
+    assert untimed(read_metrics(tmp_path / "c")) != runs[0]
+
+
+def test_process_transport_trains_and_leaves_nothing(composed):
+    trainer = DistributedTrainer(composed("transport=process", "log_interval=200"))
+    trainer.train()
+    assert multiprocessing.active_children() == []
+    assert all(line["policy_lag"] >= 0 for line in read_metrics(trainer.folder.path))
+
+
+def test_time_adds_up(composed):
+    trainer = DistributedTrainer(composed("total_steps=4000", "log_interval=500"))
+    trainer.train()
+    for line in read_metrics(trainer.folder.path)[1:]:
+        learner = sum(v for k, v in line.items() if k.startswith("learner_") and k.endswith("_seconds"))
+        assert learner == pytest.approx(line["window_seconds"], rel=0.15)
+
+
+def test_resume_goes_on(composed):
+    first = DistributedTrainer(composed("total_steps=600", "log_interval=200"))
+    first.train()
+    with first.folder.metrics.open("a") as file:
+        file.write('{"step": 99999, "loss": 1}\n{"step": 100')  # what a run that was killed leaves
+    second = DistributedTrainer(composed("total_steps=1200", "log_interval=200", "resume=true"))
+    assert second.clock.steps == first.clock.steps and second.clock.updates == first.clock.updates
+    for name, weight in first.agent.learner.learner.state_dict().items():
+        assert torch.equal(weight, second.agent.learner.actor.state_dict()[name])
+    second.train()
+    steps = [line["step"] for line in read_metrics(second.folder.path)]
+    assert steps == sorted(steps) and steps[-1] == second.clock.steps >= 1200
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["feature_dim=16"], "resume: .* another network"),
+        (["learner.optimizer=Adam"], "resume: .* another optimizer"),
+    ],
+)
+def test_resume_refuses_another_agent(composed, overrides, message):
+    DistributedTrainer(composed("total_steps=100")).train()
+    with pytest.raises(ConfigurationError, match=message):
+        DistributedTrainer(composed("resume=true", *overrides))
+
+
+def test_refuses_the_folder_of_another_run(composed):
+    DistributedTrainer(composed("total_steps=100")).train()
+    with pytest.raises(ConfigurationError, match="run_dir: .* holds another run"):
+        DistributedTrainer(composed())
+
+
+def test_trains_once(composed):
+    trainer = DistributedTrainer(composed("total_steps=100"))
+    trainer.train()
+    with pytest.raises(RuntimeError, match="once"):
+        trainer.train()
+
+
+@pytest.mark.parametrize("transport", ["local", "process"])
+def test_an_exception_in_an_environment_is_told_and_the_weights_are_kept(composed, transport):
+    cfgs = composed(
+        f"transport={transport}",
+        "env=gymnasium",
+        "env.id=CartPole-v1",
+        "env.wrappers=[{path: tests.engine.fragile.Fragile, kwargs: {steps: 100}}]",
+        "total_steps=100_000",
+    )
+    trainer = DistributedTrainer(cfgs)
+    with pytest.raises(ActorError, match="broken on purpose"):
+        trainer.train()
+    assert multiprocessing.active_children() == []
+    assert list_checkpoints(trainer.folder.checkpoints)
+
+
+def test_missing_run_keys_take_the_shipped_values(composed):
+    cfgs = composed()
+    del cfgs.__dict__["_content"]["log_interval"]
+    assert DistributedTrainer(cfgs).cfgs.log_interval is None
+
+
+def test_a_plain_dict_will_do(composed):
+    from omegaconf import OmegaConf
+
+    trainer = DistributedTrainer(OmegaConf.to_container(composed("total_steps=100")))
+    assert trainer.train()["steps"] >= 100

@@ -1,0 +1,152 @@
+"""The command line, run as users run it but in this process: good runs, and one line for each mistake."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsuanwu import cli
+
+SMALL = [
+    "transport=local",
+    "total_steps=1200",
+    "num_actors=1",
+    "envs_per_actor=4",
+    "batch_size=4",
+    "feature_dim=8",
+    "eval_episodes=2",
+]
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Return a function that runs a command in an empty folder: (exit status, stdout, stderr)."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.chdir(tmp_path)
+
+    def run(function, *arguments):
+        monkeypatch.setattr(sys, "argv", ["hsuanwu", *arguments])
+        try:
+            function()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def test_train_evaluate_and_plot(command, tmp_path):
+    status, out, _ = command(cli.train, *SMALL)
+    assert status == 0
+    assert "Mean return over 2 evaluation episodes" in out and "steps/s" in out and "waited" in out
+    run_dir = out.split("Run folder: ")[1].strip()
+    assert (Path(run_dir) / "learning_curve.png").stat().st_size > 1000
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}, "nothing is littered around"
+
+    status, out, _ = command(cli.evaluate, run_dir, "--episodes", "5", "--json")
+    assert status == 0
+    result = json.loads(out)
+    assert result["episodes"] == 5
+    for key in ("episode_return", "episode_length"):
+        assert set(result[key]) == {"mean", "std", "min", "max"}
+    assert command(cli.evaluate, run_dir, "--episodes", "5", "--json")[1] == out, "one seed gives one answer"
+    assert "length: mean" in command(cli.evaluate, run_dir, "--episodes", "2", "--stochastic")[1]
+
+    assert command(cli.plot, run_dir, "-o", "curve.png")[0] == 0
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_multirun_gives_each_job_its_folder(command, tmp_path):
+    status, out, err = command(cli.train, "-m", "seed=1,2", "run_dir=sweep", *SMALL)
+    assert status == 0, err
+    assert (tmp_path / "sweep/0/metrics.jsonl").exists() and (tmp_path / "sweep/1/metrics.jsonl").exists()
+    assert command(cli.plot, "sweep/0", "sweep/1", "-o", "both.png")[0] == 0
+
+
+def test_multirun_without_run_dir(command, tmp_path):
+    assert command(cli.train, "-m", "seed=1,2", *SMALL)[0] == 0
+    assert len(list(tmp_path.glob("runs/CartPole-v1/*/metrics.jsonl"))) == 2
+
+
+BAD = {
+    "learner.clip_roh=2": ["learner.clip_roh", "'learner.clip_rho'"],
+    "learner.lr=fast": ["learner.lr", "'fast'", "a number"],
+    "learner.lr=-1": ["learner.lr", "-1", "above 0"],
+    "learner.discount=2": ["learner.discount", "2.0", "[0, 1]"],
+    "learner=impalla": ["learner", "'impalla'", "impala"],
+    "learner._target_=os.system": ["learner._target_", "os.system"],
+    "learner._target_=their.Learner": ["learner._target_", "their.Learner"],
+    "learner.optimizer=Foo": ["learner.optimizer", "'Foo'"],
+    "totl_steps=3": ["totl_steps", "'total_steps'"],
+    "total_steps=many": ["total_steps", "'many'", "whole number"],
+    "total_steps=0": ["total_steps", "0", "1 or more"],
+    "seed=-1": ["seed", "-1", "0 or more"],
+    "experiment=nope": ["experiment", "'nope'", "impala_cartpole"],
+    "transport=pigeon": ["transport", "'pigeon'", "process"],
+    "env=gymnasium": ["env.id", "missing"],
+    "env=gymnasium env.id=Nope-v0": ["env.id", "Nope"],
+    "env=gymnasium env.id=no_module:Nope-v0": ["env.id", "no_module"],
+    "env=dm_env env.factory=no_module.make": ["env.factory", "no_module"],
+    "env=atari env.game=pongg": ["env.game", "'pongg'", "'pong'"],
+    "env.kwargs.size=1": ["env.kwargs", "size"],
+    "device=cuda:7": ["device", "'cuda:7'", "cpu"],
+    "encoder=mnih_cnn": ["encoder", "36 x 36", "(4,)"],
+    "encoder.hidden_dims=[3]": ["encoder.hidden_dims", "encoder=<one of mlp>"],
+    "distribution=diagonal_gaussian": ["distribution", "Box"],
+    "augmentation=random_shift": ["augmentation", "random_shift"],
+    "batch_size=33": ["batch_size", "33", "multiple of 4"],
+    "batch_size=4000": ["batch_size", "4000", "never be filled"],
+    "storage.slots_per_actor=0": ["storage.slots_per_actor", "0"],
+    "transport=process transport.timeout_seconds=0": ["transport.timeout_seconds", "0"],
+    "resume=true": ["resume", "run_dir"],
+    "a b": ["a"],
+}
+
+
+@pytest.mark.parametrize("overrides", BAD)
+def test_a_mistake_is_one_line_and_status_2(command, tmp_path, overrides):
+    status, out, err = command(cli.train, *SMALL, *overrides.split())
+    assert status == 2
+    assert err.startswith("error: ") and err.count("\n") == 1, err
+    assert "Traceback" not in out + err
+    for word in BAD[overrides]:
+        assert word in err, err
+    assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+
+
+def test_a_missing_extra_is_named(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ale_py", None)
+    status, _, err = command(cli.train, *SMALL, "env=atari", "env.game=pong")
+    assert status == 2 and "hsuanwu[atari]" in err and err.count("\n") == 1
+
+
+def test_a_folder_that_holds_another_run_is_refused(command):
+    assert command(cli.train, *SMALL, "run_dir=here")[0] == 0
+    before = Path("here/metrics.jsonl").read_bytes()
+    status, _, err = command(cli.train, *SMALL, "run_dir=here")
+    assert status == 2 and "run_dir" in err and "resume=true" in err
+    assert Path("here/metrics.jsonl").read_bytes() == before
+    status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
+    assert status == 0 and "Trained 2,4" in out
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--episodes", "0"]])
+def test_evaluate_refuses(command, arguments):
+    status, _, err = command(cli.evaluate, *arguments)
+    assert status == 2 and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_evaluate_needs_a_checkpoint(command):
+    assert command(cli.train, *SMALL, "run_dir=here")[0] == 0
+    shutil.rmtree("here/checkpoints")
+    status, _, err = command(cli.evaluate, "here")
+    assert status == 2 and "no checkpoint" in err
+
+
+def test_plot_refuses_a_folder_without_metrics(command):
+    status, _, err = command(cli.plot, "nowhere")
+    assert status == 2 and "nowhere" in err and err.count("\n") == 1
