@@ -24,7 +24,8 @@ ATARI = ["ale-py>=0.11"]
 # dm_control 1.0.50 reads fields that MuJoCo 4 no longer has, and does not say so in its metadata.
 DMC = ["dm_control>=1.0.28", "mujoco>=3.1,<4"]
 MINATAR = ["minatar>=1.0.15"]
-VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5"]
+# pygame draws the classic control tasks of gymnasium.
+VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"]
 
 setup(
     name="hsuanwu",

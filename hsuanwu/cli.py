@@ -33,6 +33,7 @@ _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
 def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
+    _make_own_modules_importable()
     _run(hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train))
 
 
@@ -46,6 +47,7 @@ def evaluate() -> None:
     parser.add_argument("--video", type=Path, metavar="DIR", help="write the first episode into DIR as MP4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
+    _make_own_modules_importable()
     _run(lambda: _evaluate(arguments))
 
 
@@ -61,6 +63,12 @@ def plot() -> None:
         print(arguments.output)
 
     _run(draw)
+
+
+def _make_own_modules_importable() -> None:
+    """Let ``env.id=my_module:MyEnv-v0`` find ``my_module.py`` in the current folder, as ``python -m`` would."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def _train(cfgs: DictConfig) -> float | None:

@@ -20,6 +20,7 @@ from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import Evaluation, evaluate
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
+from hsuanwu.runtime.memory import keep_freed_memory
 from hsuanwu.runtime.weights import Weights
 
 _CHECKPOINTS_A_RUN = 10
@@ -72,6 +73,7 @@ class DistributedTrainer:
         if self._runtime is None:
             raise RuntimeError("a trainer trains once; make another one with resume=true to go on")
         runtime, self._runtime = self._runtime, None
+        keep_freed_memory()
         cfgs, clock, start, first_step = self.cfgs, self.clock, perf_counter(), self.clock.steps
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
         with reporter, _threads(self._num_threads(runtime)):

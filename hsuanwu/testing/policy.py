@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,8 +65,8 @@ def check_zero_lag(policy: Policy, trajectory: Trajectory) -> None:
     assert values.dtype == torch.float32, f"values are {values.dtype}"
     state = trajectory.init_state
     for t in range(rows[0]):
-        row_params, next_state = policy.step_params(*map_nest(lambda x, t=t: x[t], _seen(trajectory)), state)
-        row = policy.unroll(*map_nest(lambda x, t=t: x[t : t + 1], _seen(trajectory)), state)
+        row_params, next_state = policy.step_params(*_seen(trajectory, t), state)
+        row = policy.unroll(*_seen(trajectory, slice(t, t + 1)), state)
         _assert_close(row_params, params[t], f"row {t}: unroll gives other params than step_params")
         _assert_close(row.params[0], params[t], f"row {t}: unroll gives other params for the row alone")
         _assert_close(row.values[0], values[t], f"row {t}: unroll gives another value for the row alone")
@@ -93,7 +94,7 @@ def _check_init_state(policy: Policy) -> None:
 @torch.no_grad()
 def _check_reset(policy: Policy, trajectory: Trajectory) -> None:
     """Where an episode begins, nothing from before counts; where none does, the state does."""
-    observation, is_first, last_action, last_reward = map_nest(lambda x: x[0], _seen(trajectory))
+    observation, is_first, last_action, last_reward = _seen(trajectory, 0)
     begins, fresh, old = torch.ones_like(is_first), policy.init_state(trajectory.num_envs), trajectory.init_state
     expected = policy.step_params(observation, begins, torch.zeros_like(last_action), last_reward * 0, fresh)
     found = policy.step_params(observation, begins, trajectory.action[0], last_reward + 1, old)
@@ -104,8 +105,8 @@ def _check_reset(policy: Policy, trajectory: Trajectory) -> None:
     seen = observation, ~begins, last_action, last_reward
     for index, _ in enumerate(leaves(old)):
         other = _with_leaf(old, fresh, index)
-        params = [policy.step_params(*seen, state)[0] for state in (old, other)]
-        assert not torch.allclose(*params), f"part {index} of the state has no effect"
+        params, other_params = (policy.step_params(*seen, state)[0] for state in (old, other))
+        assert not torch.allclose(params, other_params), f"part {index} of the state has no effect"
 
 
 def _with_leaf(state: Nest, other: Nest, index: int) -> Nest:
@@ -117,7 +118,7 @@ def _with_leaf(state: Nest, other: Nest, index: int) -> Nest:
 @torch.no_grad()
 def _check_act(policy: Policy, trajectory: Trajectory, seed: int) -> None:
     distribution, spec = policy.distribution, policy.distribution.action_space.tensor_spec()
-    row = (*map_nest(lambda x: x[0], _seen(trajectory)), trajectory.init_state)
+    row = (*_seen(trajectory, 0), trajectory.init_state)
     params, state = policy.step_params(*row)
     random_state = torch.get_rng_state()
     for deterministic in (False, True):
@@ -138,7 +139,7 @@ def _check_act(policy: Policy, trajectory: Trajectory, seed: int) -> None:
 def _check_environments(policy: Policy, trajectory: Trajectory) -> None:
     params, values = policy.unroll(*_seen(trajectory), trajectory.init_state)
     for b in range(trajectory.num_envs):
-        seen = map_nest(lambda x, b=b: x[:, b : b + 1], _seen(trajectory))
+        seen = _seen(trajectory, (slice(None), slice(b, b + 1)))
         alone = policy.unroll(*seen, map_nest(lambda x, b=b: x[b : b + 1], trajectory.init_state))
         _assert_close(alone.params[:, 0], params[:, b], "environments see each other")
         _assert_close(alone.values[:, 0], values[:, b], "environments see each other")
@@ -162,7 +163,8 @@ def _check_gradients(policy: Policy, trajectory: Trajectory, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     policy.zero_grad()
     params, values = policy.unroll(*_seen(trajectory), trajectory.init_state)
-    sum((x * torch.randn(x.shape, generator=generator)).sum() for x in (params, values)).backward()
+    weights = [torch.randn(x.shape, generator=generator) for x in (params, values)]
+    ((params * weights[0]).sum() + (values * weights[1]).sum()).backward()
     for name, parameter in policy.named_parameters():
         assert parameter.grad is not None, f"{name} has no gradient"
         assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
@@ -170,8 +172,10 @@ def _check_gradients(policy: Policy, trajectory: Trajectory, seed: int) -> None:
     policy.zero_grad()
 
 
-def _seen(trajectory: Trajectory) -> tuple[Nest, ...]:
-    return trajectory.observation, trajectory.is_first, trajectory.last_action, trajectory.last_reward
+def _seen(trajectory: Trajectory, part: Any = ...) -> tuple[Nest, Tensor, Tensor, Tensor]:
+    """Return what the policy sees, or a part of it: a row, rows, or rows and environments."""
+    everything = trajectory.observation, trajectory.is_first, trajectory.last_action, trajectory.last_reward
+    return map_nest(lambda x: x[part], everything)
 
 
 def _tensors(trajectory: Trajectory) -> list[Tensor]:

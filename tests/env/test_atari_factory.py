@@ -55,6 +55,13 @@ class TestWithAle:
         env.reset(seed=1)
         assert max(env.step(action).reward.max() for action in random_actions(env, 100)) >= 10
 
+    def test_fire_on_reset(self):
+        first = [AtariEnvFactory("breakout", noop_max=0, fire_on_reset=fire)(1) for fire in (True, False)]
+        for env in first:
+            env.reset(seed=1)
+        frames = [[env.step(np.zeros(1, int)).observation.copy() for _ in range(20)] for env in first]
+        assert not np.array_equal(*frames)
+
     def test_episode_length_and_truncation(self):
         env = AtariEnvFactory("pong", max_frames_per_episode=100, noop_max=0, frame_skip=4)(2)
         env.reset(seed=1)

@@ -157,6 +157,11 @@ def test_same_step_without_final_observation_is_refused():
             env.step(np.zeros(1, int))
 
 
+def test_same_step_reset_in_the_middle_of_an_episode():
+    single = SameStepSingleEnv(CounterVectorEnv(1, AutoresetMode.SAME_STEP, lengths=(9,)))
+    assert [int(single.reset(seed)[1]) for seed in (3, None, None, 3)] == [0, 1, 2, 0]
+
+
 class DictSameStep(SyncVectorEnv):
     """A subclass, so that it is not taken apart; its final observations are dicts in an array of objects."""
 

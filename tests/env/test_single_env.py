@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Box, Dict
-from hsuanwu.env import as_vector_env
+from hsuanwu.env import NativeVectorEnv, as_vector_env
 
 
 class Recorder(gymnasium.Env):
@@ -62,6 +62,21 @@ def test_integers_of_observations_count_from_zero():
         assert observation["a"].tolist() == [1, 1]
         assert observation["b"].tolist() == [[1, 0], [1, 0]]
         assert observation["c"].tolist() == [1, 1]
+
+
+class Sync(gymnasium.vector.SyncVectorEnv):
+    """A subclass, so that it stays a native vector."""
+
+
+def test_integers_of_native_observations_count_from_zero():
+    for space, shown, expected in [
+        (spaces.Discrete(3, start=5), 6, [1, 1]),
+        (spaces.MultiDiscrete([2, 3], start=[-1, 1]), np.array([0, 1]), [[1, 0], [1, 0]]),
+    ]:
+        env = as_vector_env(Sync([lambda space=space, shown=shown: Recorder(space, shown)] * 2))
+        assert isinstance(env, NativeVectorEnv)
+        assert env.reset(seed=0).tolist() == expected
+        assert env.step(np.zeros(2, int)).observation.tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class CounterVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """Counter environments as a native vector, in any of gymnasium's three autoreset modes.
 
     All arrays are the same ones each time. In mode DISABLED an ended environment that is stepped shows
-    -1 everywhere until it is reset.
+    -1 everywhere until it is reset, and so does an environment that a reset leaves alone.
 
     Args:
         num_envs: how many there are.
@@ -118,6 +118,7 @@ class CounterVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         else:
             for i in np.flatnonzero(mask):
                 self._counters[i].next_episode()
+        self._observation[~mask] = -1
         for i in np.flatnonzero(mask):
             self._observation[i] = self._counters[i].row
         self._terminated[mask] = self._truncated[mask] = False

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hsuanwu.common.slot import Slot, SlotMemory
+from hsuanwu.runtime.memory import keep_freed_memory
 from hsuanwu.runtime.transport.base import ActorEnd, ActorProgram
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
@@ -81,6 +82,7 @@ def run_process(actor: ActorProgram, index: int, pipe: Connection, storage: Slot
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    keep_freed_memory()
     try:
         for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
             pass

@@ -16,16 +16,17 @@ from hsuanwu.xploit.storage import TrajectoryStorage
 T, B, ACTORS = 5, 3, 2
 STATE = (TensorSpec((4,), torch.float32), TensorSpec((4,), torch.float32))
 FRAMES = Box(0, 255, (2, 4, 4), "uint8")
+TORQUES = Box(-1, 1, (2,))
 NESTED = Dict({"a/b": FRAMES, "a": Dict({"b": Box(-1, 1, (2,)), "none": Box(-1, 1, (0,))})})
 CASES = [
     (Box(-1, 1, (4,)), Discrete(3, start=2), ()),
-    (FRAMES, Box(-1, 1, (2,)), STATE),
+    (FRAMES, TORQUES, STATE),
     (NESTED, MultiDiscrete([2, 3]), {"memory": STATE[0], "counts": (TensorSpec((), torch.int64),)}),
     (Box(0, 9, (3,), "uint16"), MultiBinary((2, 2)), ()),
 ]
 
 
-def make(name, observation_space=FRAMES, action_space=Box(-1, 1, (2,)), state_spec=STATE, shared=False, **options_):
+def make(name, observation_space=FRAMES, action_space=TORQUES, state_spec=STATE, shared=False, **options_):
     return options("storage")[name](observation_space, action_space, T, B, ACTORS, state_spec, shared, **options_)
 
 

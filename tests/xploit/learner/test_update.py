@@ -1,0 +1,221 @@
+"""Which hyper-parameters an update reads, from where, and what they do."""
+
+import copy
+import math
+import types
+from dataclasses import fields, replace
+from threading import Lock, Thread
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from hsuanwu.common.clock import Clock
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.testing.learner import update
+from tests.xploit.learner.cases import BOX, batch_for, cfgs_of, make
+
+
+@pytest.fixture
+def learner():
+    return make(action_space=BOX, use_lstm=True)
+
+
+@pytest.fixture
+def batch(learner):
+    return batch_for(learner)
+
+
+def run(learner, batch, cfgs):
+    """Return metrics and weights after an update of a copy."""
+    twin = copy.deepcopy(learner)
+    metrics = update(twin, batch, cfgs)
+    return metrics, torch.nn.utils.parameters_to_vector(twin.learner.parameters())
+
+
+def namespace(**learner):
+    return types.SimpleNamespace(learner=types.SimpleNamespace(**learner))
+
+
+FORMS = [cfgs_of, lambda **section: cfgs_of(OmegaConf, **section), namespace]
+METRICS = {
+    *("loss", "policy_loss", "baseline_loss", "entropy_loss", "entropy", "value", "explained_variance"),
+    *("rho", "rho_clipped_fraction", "gradient_norm", "learning_rate"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["dict", "DictConfig", "attributes"])
+def test_configurations_of_all_kinds(learner, batch, form):
+    metrics, weights = run(learner, batch, form(ent_coef=0.5, reward_clip=0.25))
+    expected_metrics, expected = run(learner, batch, cfgs_of(ent_coef=0.5, reward_clip=0.25))
+    assert metrics == expected_metrics and torch.equal(weights, expected)
+    assert metrics.keys() == METRICS
+
+
+def test_a_struct_does_not_need_all_keys(learner, batch):
+    cfgs = cfgs_of(OmegaConf, discount=0.5, _target_="hsuanwu.xploit.learner.IMPALALearner", lr=3.0)
+    OmegaConf.set_struct(cfgs, True)
+    assert run(learner, batch, cfgs)[0] == run(learner, batch, cfgs_of(discount=0.5))[0]
+
+
+DEFAULTS = {
+    "ent_coef": 0.01,
+    "baseline_coef": 0.5,
+    "max_grad_norm": 40.0,
+    "discount": 0.99,
+    "lambda_": 1.0,
+    "clip_rho": 1.0,
+    "clip_c": 1.0,
+    "clip_pg_rho": 1.0,
+    "loss_reduction": "sum",
+    "reward_clip": None,
+}
+
+
+def test_what_is_left_out_has_the_default_of_the_constructor(learner, batch):
+    metrics, weights = run(learner, batch, cfgs_of())
+    expected_metrics, expected = run(learner, batch, cfgs_of(**DEFAULTS))
+    assert metrics == expected_metrics and torch.equal(weights, expected)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("ent_coef", 0.5),
+        ("baseline_coef", 2.0),
+        ("max_grad_norm", 1e-3),
+        ("discount", 0.5),
+        ("lambda_", 0.5),
+        ("clip_rho", 0.25),
+        ("clip_c", 0.25),
+        ("clip_pg_rho", 0.25),
+        ("loss_reduction", "mean"),
+        ("reward_clip", 0.25),
+    ],
+)
+def test_every_hyper_parameter_is_read(learner, batch, name, value):
+    # SGD, for RMSprop hides the size of the gradient
+    learner.optimizer = torch.optim.SGD(learner.learner.parameters(), lr=1e-3)
+    changed, default = run(learner, batch, cfgs_of(**{name: value})), run(learner, batch, cfgs_of())
+    assert not torch.allclose(changed[1], default[1], rtol=0, atol=1e-9)
+    assert changed[0] != default[0] or name == "max_grad_norm"
+
+
+def test_the_terms_of_the_loss(learner, batch):
+    for ent_coef, baseline_coef in ((0.0, 0.0), (0.5, 0.0), (0.25, 2.0)):
+        metrics, _ = run(learner, batch, cfgs_of(ent_coef=ent_coef, baseline_coef=baseline_coef))
+        terms = metrics["policy_loss"], baseline_coef * metrics["baseline_loss"], ent_coef * metrics["entropy_loss"]
+        assert metrics["loss"] == pytest.approx(math.fsum(terms), rel=1e-5)
+
+
+def test_the_mean_is_the_sum_over_valid_rows(learner, batch):
+    total, mean = (run(learner, batch, cfgs_of(loss_reduction=name))[0] for name in ("sum", "mean"))
+    count = int(batch.valid.sum())
+    assert 0 < count < batch.valid.numel()
+    for name in ("loss", "policy_loss", "baseline_loss", "entropy_loss", "gradient_norm"):
+        assert total[name] == pytest.approx(count * mean[name], rel=1e-4), name
+    assert mean["entropy"] == pytest.approx(-mean["entropy_loss"], rel=1e-6) == total["entropy"]
+
+
+def test_rewards_are_clipped_in_the_loss(learner, batch):
+    large = replace(batch, reward=batch.reward * 100)
+    clipped = replace(batch, reward=large.reward.clamp(-0.5, 0.5))
+    kept = large.reward.clone()
+    assert run(learner, large, cfgs_of(reward_clip=0.5))[0] == run(learner, clipped, cfgs_of())[0]
+    assert torch.equal(large.reward, kept), "raw rewards stay raw"
+
+
+def test_gradients_are_clipped_and_reported_raw(learner, batch):
+    learner.optimizer = torch.optim.SGD(learner.learner.parameters(), lr=1.0)
+    before = torch.nn.utils.parameters_to_vector(learner.learner.parameters())
+    metrics, after = run(learner, batch, cfgs_of(max_grad_norm=0.5))
+    assert metrics["gradient_norm"] > 0.5
+    assert (after - before).norm().item() == pytest.approx(0.5, rel=1e-4)
+    free, after = run(learner, batch, cfgs_of(max_grad_norm=math.inf))
+    assert (after - before).norm().item() == pytest.approx(free["gradient_norm"], rel=1e-4)
+    assert free["gradient_norm"] == metrics["gradient_norm"]
+
+
+def test_ratios_are_one_without_lag(learner, batch):
+    policy = learner.actor
+    seen = batch.observation, batch.is_first, batch.last_action, batch.last_reward
+    params = policy.unroll(*seen, batch.init_state).params
+    fresh = replace(batch, log_prob=policy.distribution.log_prob(params[:-1], batch.action))
+    metrics, _ = run(learner, fresh, cfgs_of(clip_rho=1.001))
+    assert metrics["rho"] == pytest.approx(1.0, abs=1e-5) and metrics["rho_clipped_fraction"] == 0.0
+    old = replace(fresh, log_prob=fresh.log_prob - math.log(2))
+    metrics, _ = run(learner, old, cfgs_of())
+    assert metrics["rho"] == pytest.approx(2.0, abs=1e-5) and metrics["rho_clipped_fraction"] == 1.0
+
+
+def test_the_recurrent_state_comes_from_its_own_argument(learner, batch):
+    zeros = learner.actor.init_state(batch.num_envs)
+    first, second, third = copy.deepcopy(learner), copy.deepcopy(learner), copy.deepcopy(learner)
+    given = update(first, batch, state=batch.init_state)
+    assert given == update(second, replace(batch, init_state=zeros), state=batch.init_state)
+    assert given != update(third, batch, state=zeros)
+
+
+def test_a_mapping_of_the_fields_that_a_learner_needs():
+    learner = make()
+    batch = batch_for(learner)
+    batch = replace(batch, valid=torch.ones_like(batch.valid), is_first=torch.zeros_like(batch.is_first))
+    optional = ("valid", "init_state", "policy_version")
+    mapping = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in optional}
+    assert update(copy.deepcopy(learner), mapping, state=()) == update(learner, batch)
+    with pytest.raises(ConfigurationError, match="missing fields \\['reward'\\]"):
+        update(learner, {name: x for name, x in mapping.items() if name != "reward"}, state=())
+
+
+def test_learning_rates_follow_the_environment_steps():
+    learner, clock = make(lr=0.5), Clock(total_steps=100)
+    batch, scheduler = batch_for(learner), learner.make_lr_scheduler(clock)
+    rates = []
+    for steps in (20, 30, 50):
+        clock.advance(steps)
+        rates.append(update(learner, batch, lr_scheduler=scheduler)["learning_rate"])
+    assert rates == pytest.approx([0.5, 0.4, 0.25])
+    assert learner.optimizer.param_groups[0]["lr"] == 0.0 and scheduler.last_epoch == 3
+
+
+@pytest.mark.parametrize("name, halfway", [("constant", 0.5), ("linear", 0.25), ("cosine", 0.25)])
+def test_schedules_by_name(name, halfway):
+    learner, clock = make(lr=0.5, lr_schedule=name), Clock(total_steps=100)
+    scheduler = learner.make_lr_scheduler(clock)
+    clock.advance(50)
+    update(learner, batch_for(learner), lr_scheduler=scheduler)
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(halfway)
+
+
+def test_a_resumed_run_begins_with_its_rate():
+    learner = make(lr=0.5)
+    learner.make_lr_scheduler(Clock(total_steps=100, steps=75))
+    assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.125)
+
+
+def test_threads_wait_for_the_lock(learner, batch):
+    lock, before = Lock(), copy.deepcopy(learner.learner.state_dict())
+    thread = Thread(target=update, args=(learner, batch), kwargs={"lock": lock})
+    with lock:
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive(), "the lock was not waited for"
+        assert all(torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
+    thread.join(30)
+    assert any(not torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
+
+
+def test_the_lock_is_given_back_after_an_error(learner, batch):
+    lock = Lock()
+    with pytest.raises(FloatingPointError, match="gradient is not finite .* no weight was changed"):
+        update(learner, replace(batch, reward=torch.full_like(batch.reward, torch.nan)), lock=lock)
+    assert not lock.locked()
+
+
+@pytest.mark.parametrize(
+    "name, wrong",
+    [("discount", 2.0), ("loss_reduction", "max"), ("max_grad_norm", -1.0), ("reward_clip", -1.0), ("clip_c", 0.0)],
+)
+def test_wrong_hyper_parameters_are_refused(learner, batch, name, wrong):
+    with pytest.raises(ConfigurationError, match=rf"^learner.{name}: found {wrong!r}; use "):
+        update(learner, batch, cfgs_of(**{name: wrong}))
