@@ -1,7 +1,7 @@
 """IMPALA on CartPole from its parts: no Hydra, no trainer, the loop in plain sight.
 
-    python examples/impala_from_parts.py
-    python examples/impala_from_parts.py --transport process --total-steps 500000
+python examples/impala_from_parts.py
+python examples/impala_from_parts.py --transport process --total-steps 500000
 """
 
 import argparse

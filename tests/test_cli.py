@@ -61,7 +61,7 @@ def test_train_evaluate_and_plot(command, tmp_path):
 
 
 def test_multirun_gives_each_job_its_folder(command, tmp_path):
-    status, out, err = command(cli.train, "-m", "seed=1,2", "run_dir=sweep", *SMALL)
+    status, _, err = command(cli.train, "-m", "seed=1,2", "run_dir=sweep", *SMALL)
     assert status == 0, err
     assert (tmp_path / "sweep/0/metrics.jsonl").exists() and (tmp_path / "sweep/1/metrics.jsonl").exists()
     assert command(cli.plot, "sweep/0", "sweep/1", "-o", "both.png")[0] == 0

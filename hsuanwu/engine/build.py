@@ -19,13 +19,13 @@ from hsuanwu.engine.config import RUN_KEYS, wiring_names
 from hsuanwu.runtime.actor import Actor
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.weights import WeightBoard
-from hsuanwu.xploit.encoder import Encoder
+from hsuanwu.xploit.encoder import Encoder, default_encoder
 from hsuanwu.xploit.learner import Learner
 from hsuanwu.xploit.learner.optimizer import as_device
 from hsuanwu.xploit.policy import Policy
 from hsuanwu.xploit.storage import Storage
 from hsuanwu.xplore.augmentation import Augmentation
-from hsuanwu.xplore.distribution import Distribution
+from hsuanwu.xplore.distribution import Distribution, default_distribution
 
 _BASES: dict[str, type | None] = {
     "augmentation": Augmentation,
@@ -81,8 +81,15 @@ def build_agent(cfgs: DictConfig) -> Agent:
         "device": as_device(cfgs.device),
         "feature_dim": cfgs.feature_dim,
     }
-    for kind in ("encoder", "distribution", "augmentation"):
-        wiring[kind] = _make(cfgs, kind, wiring) if cfgs.get(kind) is not None else None
+    for kind in ("encoder", "distribution", "augmentation", "policy"):
+        if cfgs.get(kind) is not None:
+            wiring[kind] = _make(cfgs, kind, wiring)
+        elif kind == "encoder":
+            wiring[kind] = default_encoder(observation_space, cfgs.feature_dim)
+        elif kind == "distribution":
+            wiring[kind] = default_distribution(action_space)
+        else:
+            wiring[kind] = None
     return Agent(env_factory, observation_space, action_space, _make(cfgs, "learner", wiring))
 
 

@@ -56,6 +56,7 @@ class RunConfig:
     encoder: Any = None
     distribution: Any = None
     augmentation: Any = None
+    policy: Any = None
 
 
 RUN_KEYS = tuple(field.name for field in dataclasses.fields(RunConfig) if field.name not in KINDS)

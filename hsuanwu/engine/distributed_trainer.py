@@ -75,7 +75,8 @@ class DistributedTrainer:
         runtime, self._runtime = self._runtime, None
         keep_freed_memory()
         cfgs, clock, start, first_step = self.cfgs, self.clock, perf_counter(), self.clock.steps
-        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
+        takes_turns = not runtime.transport.shares_memory
+        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, takes_turns)
         with reporter, _threads(self._num_threads(runtime)):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
             try:

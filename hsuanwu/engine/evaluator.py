@@ -90,8 +90,8 @@ def _play(
     while quotas.any():
         if on_frame is not None and not has_ended[0]:
             on_frame(env.render())
-        seen = map_nest(torch.from_numpy, (is_first, action, reward.astype(np.float32)))
-        step = policy.act(map_nest(torch.as_tensor, observation), *seen, state, generator, deterministic)
+        row = map_nest(torch.as_tensor, (observation, is_first, action, reward.astype(np.float32)))
+        step = policy.act(row[0], row[1], row[2], row[3], state, generator, deterministic)
         state, action = step.state, step.action.numpy().astype(env.action_space.dtype)
         result = env.step(action)
         observation, is_first = result.observation, has_ended

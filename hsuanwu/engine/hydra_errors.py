@@ -51,7 +51,8 @@ def _explain_key(key: str) -> str:
     if rest and group in KINDS:
         known = sorted(f"{group}.{field}" for field in _fields(group))
         if key in known:
-            return f"{key}: the chosen {group} has no such key; choose {group}=<one of {', '.join(_having(group, rest))}>"
+            having = ", ".join(_having(group, rest))
+            return f"{key}: the chosen {group} has no such key; choose {group}=<one of {having}>"
         return f"{key}: unknown key; {_nearest(key, known)}{group} has {', '.join(known)}"
     known = [*RUN_KEYS, *KINDS, "experiment"]
     return f"{key}: unknown key; {_nearest(key, known)}run-level keys: {', '.join(known)}"

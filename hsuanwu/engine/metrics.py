@@ -33,10 +33,11 @@ class Window:
 
     Args:
         num_actors: actors of the run; their seconds are reported as a mean over actors.
+        takes_turns: whether actors and learner share one thread.
     """
 
-    def __init__(self, num_actors: int) -> None:
-        self._num_actors = num_actors
+    def __init__(self, num_actors: int, takes_turns: bool = False) -> None:
+        self._num_actors, self._takes_turns = num_actors, takes_turns
         self.phases = Phases()
         self._start = perf_counter()
         self._waits = {"actor": np.zeros(2), "learner": np.zeros(2)}
@@ -88,8 +89,13 @@ class Window:
 
     def bottleneck(self) -> str:
         """Return one plain sentence that says which side bounded the run so far."""
-        fractions = [wait / max(wait + busy, 1e-9) for wait, busy in self._waits.values()]
-        return bottleneck(actor_wait=float(fractions[0]), learner_wait=float(fractions[1]))
+        actor_wait, learner_wait = (float(wait / max(wait + busy, 1e-9)) for wait, busy in self._waits.values())
+        if self._takes_turns:
+            return (
+                f"Acting and learning took turns in one process: acting took {learner_wait:.0%} of the time; "
+                f"transport=process does both at once."
+            )
+        return bottleneck(learner_wait, actor_wait)
 
     def _speeds(self, wall_seconds: float) -> dict[str, float | None]:
         actor = self._actor_seconds / self._num_actors

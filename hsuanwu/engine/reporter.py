@@ -25,13 +25,16 @@ class Reporter:
         clock: the run's clock.
         num_actors: actors of the run.
         log_interval: environment steps between two lines; None for 200 lines a run, at most 10,000 steps each.
+        takes_turns: whether actors and learner share one thread.
     """
 
-    def __init__(self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None) -> None:
+    def __init__(
+        self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None, takes_turns: bool
+    ) -> None:
         self._clock = clock
         self._interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
         self._next = clock.steps + self._interval
-        self.window = Window(num_actors)
+        self.window = Window(num_actors, takes_turns)
         self.console = Console(clock.total_steps, clock.steps)
         self._logger = Logger(folder, clock.steps)
 

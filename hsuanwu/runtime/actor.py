@@ -143,7 +143,7 @@ class _Rollout:
             self._episode_return[ended] = 0
             self._episode_length[ended] = 0
 
-    def _rows(self, slot: Slot) -> Trajectory:
+    def _rows(self, slot: Slot) -> Any:
         """Return the slot's trajectory as numpy arrays over the same memory."""
         if slot.index not in self._views:
             self._views[slot.index] = slot.trajectory.map(lambda x: x.numpy())

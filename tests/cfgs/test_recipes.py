@@ -13,9 +13,7 @@ from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.build import build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.config import RUN_KEYS, complete, register_groups, wiring_names
 
-RECIPES = sorted(
-    path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir()
-)
+RECIPES = sorted(path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir())
 
 
 def compose_run(*overrides):
@@ -54,9 +52,7 @@ def test_run_keys_have_shipped_values():
 def test_each_module_is_an_option_with_its_own_defaults(kind, name):
     import inspect
 
-    if kind == "policy":
-        pytest.skip("a learner chooses its policy")
-    section = compose_run(f"+{kind}={name}" if kind not in compose_run() else f"{kind}={name}")[kind]
+    section = compose_run(f"{kind}={name}")[kind]
     cls = options(kind)[name]
     expected = set(inspect.signature(cls).parameters) - wiring_names(cls, kind)
     assert set(section) == expected | {"_target_"}

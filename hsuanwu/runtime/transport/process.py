@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, cast
 
 # its reducers let tensors in shared memory cross to a spawned process
 import torch.multiprocessing
@@ -114,7 +114,7 @@ class _ProcessLearnerEnd(LearnerEnd):
 
     def _receive(self) -> None:
         owners: dict[Any, int] = {pipe: i for i, pipe in enumerate(self._pipes)}
-        ready = wait(list(owners), self._timeout_seconds)
+        ready = cast(list[Connection], wait(list(owners), self._timeout_seconds))
         if not ready:
             raise TimeoutError(
                 f"the actors were silent for {self._timeout_seconds:g} s: a step of the environment hangs or is "
@@ -123,7 +123,7 @@ class _ProcessLearnerEnd(LearnerEnd):
         for pipe in ready:
             index = owners[pipe]
             try:
-                message = pipe.recv()  # type: ignore[union-attr]
+                message = pipe.recv()
             except (EOFError, OSError):
                 raise ActorError(index, _epitaph(self._processes[index])) from None
             if isinstance(message, Failure):

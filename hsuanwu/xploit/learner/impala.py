@@ -49,6 +49,8 @@ class IMPALALearner(Learner):
         encoder: from observations to features; None takes the default one for the space.
         distribution: family of the actions; None takes the default one for the space.
         augmentation: changes the observations that the learner sees; None for no change.
+        policy: the network itself; None makes a ``FeedForwardPolicy``, or an ``LstmPolicy`` where ``use_lstm``,
+            of the modules above.
         optimizer: name of a class in ``torch.optim``.
         optimizer_kwargs: more arguments of it; None takes RMSprop's smoothing of the paper, ``alpha=0.99``.
         lr_schedule: ``"constant"``, ``"linear"`` or ``"cosine"``, over the environment steps of the run.
@@ -86,6 +88,7 @@ class IMPALALearner(Learner):
         encoder: Encoder | None = None,
         distribution: Distribution | None = None,
         augmentation: Augmentation | None = None,
+        policy: Policy | None = None,
         optimizer: str = "RMSprop",
         optimizer_kwargs: dict[str, Any] | None = None,
         lr_schedule: str = "linear",
@@ -106,13 +109,13 @@ class IMPALALearner(Learner):
             raise ConfigurationError(
                 "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
             )
-        policy_class = LstmPolicy if use_lstm else FeedForwardPolicy
-        policy = policy_class(
-            encoder if encoder is not None else default_encoder(observation_space, feature_dim),
-            distribution if distribution is not None else default_distribution(action_space),
-            feature_dim,
-            augmentation,
-        )
+        if policy is None:
+            policy = (LstmPolicy if use_lstm else FeedForwardPolicy)(
+                encoder if encoder is not None else default_encoder(observation_space, feature_dim),
+                distribution if distribution is not None else default_distribution(action_space),
+                feature_dim,
+                augmentation,
+            )
         self.device = as_device(device)
         self.actor: Policy = copy.deepcopy(policy).requires_grad_(False)
         self.learner: Policy = policy.to(self.device)

@@ -1,0 +1,105 @@
+"""Plausible bugs: each function breaks one place of the program, with ``monkeypatch``, for one test.
+
+They change what a part does, never the figure that a check looks at.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from hsuanwu.common.nest import map_nest
+from hsuanwu.env import single_env
+from hsuanwu.runtime import actor
+from hsuanwu.xploit.learner import impala, impala_loss
+from hsuanwu.xploit.policy import lstm
+from hsuanwu.xplore.distribution import MultiCategorical
+
+
+def _change_batches(monkeypatch, change):
+    """Let the learner see ``change(batch)`` instead of each batch."""
+    right = impala.as_trajectory
+    monkeypatch.setattr(impala, "as_trajectory", lambda batch: change(right(batch)))
+
+
+def takes_truncation_for_termination(monkeypatch):
+    _change_batches(monkeypatch, lambda x: replace(x, terminated=x.terminated | x.truncated))
+
+
+def bootstraps_through_termination(monkeypatch):
+    none = torch.zeros_like
+    _change_batches(
+        monkeypatch, lambda x: replace(x, terminated=none(x.terminated), truncated=x.terminated | x.truncated)
+    )
+
+
+def learns_from_reset_rows(monkeypatch):
+    _change_batches(monkeypatch, lambda x: replace(x, valid=torch.ones_like(x.valid)))
+
+
+def shows_observations_a_row_late(monkeypatch):
+    _change_batches(monkeypatch, lambda x: replace(x, observation=map_nest(lambda o: o.roll(1, 0), x.observation)))
+
+
+def pays_rewards_a_row_late(monkeypatch):
+    _change_batches(monkeypatch, lambda x: replace(x, reward=x.reward.roll(1, 0)))
+
+
+def shows_first_observation_for_final_one(monkeypatch):
+    """Same-step autoreset as it comes: the observation with the end is that of the next episode."""
+    right = single_env.SameStepSingleEnv.step
+
+    def step(self, action):
+        observation, reward, terminated, truncated = right(self, action)
+        return self._first if terminated or truncated else observation, reward, terminated, truncated
+
+    monkeypatch.setattr(single_env.SameStepSingleEnv, "step", step)
+
+
+def descends_the_policy_gradient(monkeypatch):
+    right = impala_loss.policy_gradient_loss
+    monkeypatch.setattr(impala_loss, "policy_gradient_loss", lambda log_probs, *rest: right(-log_probs, *rest))
+
+
+def misaligns_choices(monkeypatch):
+    """The log-probability of a MultiDiscrete action is read one logit beside the sampled one."""
+    right = MultiCategorical.log_prob
+    monkeypatch.setattr(
+        MultiCategorical, "log_prob", lambda self, params, action: right(self, params.roll(1, -1), action)
+    )
+
+
+def drops_init_state(monkeypatch):
+    right = impala.impala_loss
+    monkeypatch.setattr(
+        impala,
+        "impala_loss",
+        lambda policy, batch, state, settings: right(policy, batch, map_nest(torch.zeros_like, state), settings),
+    )
+
+
+def forgets_between_rollouts(monkeypatch):
+    """Each slot begins with a fresh state: actor and learner agree, so that no ratio tells."""
+    right = actor._Rollout._fill
+
+    def fill(self, slot):
+        self._state = self._policy.init_state(self._env.num_envs)
+        right(self, slot)
+
+    monkeypatch.setattr(actor._Rollout, "_fill", fill)
+
+
+def never_resets(monkeypatch):
+    monkeypatch.setattr(lstm, "_reset", lambda state, is_first: state)
+
+
+def resets_a_row_late(monkeypatch):
+    """An episode's first row is consumed before the state is reset: in actor, learner and evaluation alike."""
+    right = actor._Rollout._record
+
+    def record(self, rows, t, result):
+        right(self, rows, t, result)
+        rows.is_first[t + 1] = getattr(self, "_begun", np.ones(self._env.num_envs, bool))
+        self._begun = ~rows.valid[t]
+
+    monkeypatch.setattr(actor._Rollout, "_record", record)
