@@ -93,8 +93,13 @@ def build_agent(cfgs: DictConfig) -> Agent:
     return Agent(env_factory, observation_space, action_space, _make(cfgs, "learner", wiring))
 
 
-def build_runtime(cfgs: DictConfig, agent: Agent) -> Runtime:
+def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
     """Return storage, weights, transport and actor program of a configuration. No process is started.
+
+    Args:
+        cfgs: the configuration.
+        agent: what ``build_agent`` made of it.
+        seed: of the actors' environments and actions.
 
     Raises:
         ConfigurationError: one line that names the key, what was found and what would be right.
@@ -115,7 +120,7 @@ def build_runtime(cfgs: DictConfig, agent: Agent) -> Runtime:
     _check_batch_size(cfgs, storage.num_slots)
     board = WeightBoard(policy.state_dict(), shared)
     transport = _make(cfgs, "transport", {"storage": storage, "board": board})
-    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, cfgs.seed)
+    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, seed)
     return Runtime(storage, board, transport, actor)
 
 

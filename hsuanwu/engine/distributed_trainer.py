@@ -46,7 +46,6 @@ class DistributedTrainer:
         check_run_folder(self.cfgs)
         torch.manual_seed(derive_seed(self.cfgs.seed, "learner"))
         self.agent = build_agent(self.cfgs)
-        self._runtime: Runtime | None = build_runtime(self.cfgs, self.agent)
         self.clock = Clock(self.cfgs.total_steps)
         self.wall_seconds = 0.0
         self._folder: RunFolder | None = None
@@ -55,6 +54,9 @@ class DistributedTrainer:
             state = load_checkpoint(source)
             restore(self.agent.learner, self.clock, state, source)
             self.wall_seconds = state["wall_seconds"]
+        # a run that goes on must not see the episodes of its beginning again
+        seed = derive_seed(self.cfgs.seed, "resume", self.clock.updates) if self.clock.updates else self.cfgs.seed
+        self._runtime: Runtime | None = build_runtime(self.cfgs, self.agent, seed)
 
     def train(self) -> dict[str, Any]:
         """Train until ``total_steps`` environment steps are consumed and return a summary; once only.

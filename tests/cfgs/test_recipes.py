@@ -38,7 +38,7 @@ def test_recipe_builds(recipe):
     cfgs = compose_run(f"experiment={recipe}", "transport=local")
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
-    build_runtime(cfgs, agent)
+    build_runtime(cfgs, agent, seed=1)
     assert agent.learner.actor.init_state(2) is not None
 
 
