@@ -13,7 +13,6 @@ frames, uint8 in [0, 255]; every other short form is float32 without bounds.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from hsuanwu.common.bounds import as_array, cast_exactly, dtype_bounds, first_number, plain_bound
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.slab import TensorSpec
 
@@ -84,8 +84,8 @@ class Box(Space):
         self.shape, self.dtype = shape, np.dtype(dtype)
         if self.dtype.kind not in "biuf":
             raise ConfigurationError(f"dtype: found {dtype}; a Box space holds bools, integers or floats")
-        self.low = np.broadcast_to(_cast("low", low, self.dtype), shape).copy()
-        self.high = np.broadcast_to(_cast("high", high, self.dtype), shape).copy()
+        self.low = np.broadcast_to(cast_exactly("low", low, self.dtype), shape).copy()
+        self.high = np.broadcast_to(cast_exactly("high", high, self.dtype), shape).copy()
         if not (self.low <= self.high).all():
             raise ConfigurationError(f"a Box space needs low <= high everywhere, found low {low} and high {high}")
 
@@ -98,10 +98,10 @@ class Box(Space):
         return {
             "shape": self.shape,
             "type": "Box",
-            "range": [_first(self.low), _first(self.high)],
+            "range": [first_number(self.low), first_number(self.high)],
             "dtype": self.dtype.name,
-            "low": _plain(self.low),
-            "high": _plain(self.high),
+            "low": plain_bound(self.low),
+            "high": plain_bound(self.high),
         }
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
@@ -150,9 +150,9 @@ class MultiDiscrete(Space):
 
     def __init__(self, nvec: Any, start: Any = 0, dtype: Any = np.int64) -> None:
         self.dtype = np.dtype(dtype)
-        self.nvec = _cast("nvec", nvec, self.dtype)
+        self.nvec = cast_exactly("nvec", nvec, self.dtype)
         self.shape = self.nvec.shape
-        self.start = np.broadcast_to(_cast("start", start, self.dtype), self.shape).copy()
+        self.start = np.broadcast_to(cast_exactly("start", start, self.dtype), self.shape).copy()
         if self.nvec.size == 0 or (self.nvec < 1).any():
             raise ConfigurationError(f"a MultiDiscrete space needs nvec of 1 or more, found {nvec}")
 
@@ -217,10 +217,7 @@ class Dict(Space):
 
     def __hash__(self) -> int:
         # equal spaces may hold their names in another order
-        return hash(frozenset((name, hash(space)) for name, space in self.spaces.items()))
-
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(other)
+        return hash(frozenset(self.spaces.items()))
 
     def __repr__(self) -> str:
         return f"Dict({self.spaces})"
@@ -288,7 +285,7 @@ def _from_dm_env(x: dm_env.specs.Array) -> Space:
     dtype = np.dtype(np.float32) if np.issubdtype(x.dtype, np.floating) else np.dtype(x.dtype)
     if isinstance(x, dm_env.specs.BoundedArray):
         return Box(x.minimum, x.maximum, tuple(x.shape), dtype)
-    return Box(*_bounds(dtype), tuple(x.shape), dtype)
+    return Box(*dtype_bounds(dtype), tuple(x.shape), dtype)
 
 
 def _from_dict(x: Mapping[str, Any], key: str) -> Space:
@@ -312,9 +309,9 @@ def _read_box(x: Mapping[str, Any], key: str) -> Space:
     shape = _read_shape(x, key)
     is_short = "dtype" not in x and "range" not in x and "low" not in x
     dtype = np.dtype(x.get("dtype", "uint8" if is_short and len(shape) == 3 else "float32"))
-    first = _read_range(x, key, _bounds(dtype))
+    first = _read_range(x, key, dtype_bounds(dtype))
     low, high = x.get("low"), x.get("high")
-    return Box(_array(first[0] if low is None else low), _array(first[1] if high is None else high), shape, dtype)
+    return Box(as_array(first[0] if low is None else low), as_array(first[1] if high is None else high), shape, dtype)
 
 
 def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
@@ -330,7 +327,7 @@ def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
 
 
 def _read_multi_discrete(x: Mapping[str, Any], key: str) -> Space:
-    space = MultiDiscrete(_array(_need(x, "nvec", key)), _array(x.get("start", 0)), x.get("dtype", np.int64))
+    space = MultiDiscrete(as_array(_need(x, "nvec", key)), as_array(x.get("start", 0)), x.get("dtype", np.int64))
     if "shape" in x and _read_shape(x, key) != space.shape:
         raise ConfigurationError(f"{key}.shape: found {_read_shape(x, key)}, but nvec has shape {space.shape}")
     return space
@@ -365,43 +362,6 @@ def _need(x: Mapping[str, Any], name: str, key: str) -> Any:
     if value is None:
         raise ConfigurationError(f"{key}.{name} is missing in {dict(x)}; {_FORMS}")
     return value
-
-
-def _bounds(dtype: np.dtype[Any]) -> tuple[float, float]:
-    if np.issubdtype(dtype, np.floating):
-        return -math.inf, math.inf
-    if dtype == np.bool_:
-        return 0, 1
-    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-
-
-def _cast(name: str, values: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Return ``values`` in ``dtype``; integers must not wrap around or lose a fraction."""
-    exact = np.asarray(values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        cast = exact.astype(dtype)
-    if dtype.kind != "f" and not (cast == exact).all():
-        raise ConfigurationError(f"found {name} {values}, which {dtype} cannot hold")
-    return cast
-
-
-def _array(values: Any) -> Any:
-    """Return nested sequences of any kind (lists, tuples, ListConfigs) as an array; numbers as they are."""
-    # of objects: numpy would make floats of integers that only uint64 can hold
-    return values if np.isscalar(values) else np.array(_listed(values), object)
-
-
-def _listed(values: Any) -> Any:
-    return values if np.isscalar(values) else [_listed(v) for v in values]
-
-
-def _plain(bound: np.ndarray[Any, Any]) -> Any:
-    """Return a bound as one number where it is the same everywhere, else as nested lists."""
-    return _first(bound) if (bound == _first(bound)).all() else bound.tolist()
-
-
-def _first(bound: np.ndarray[Any, Any]) -> Any:
-    return bound.flat[0].item() if bound.size else 0
 
 
 def _one_line(text: object) -> str:
