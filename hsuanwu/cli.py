@@ -41,7 +41,7 @@ def evaluate() -> None:
     """Run ``hsuanwu-eval RUN_DIR``: play episodes with the newest checkpoint of a run and print their returns."""
     parser = argparse.ArgumentParser("hsuanwu-eval", description="Play episodes with the newest checkpoint of a run.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run")
-    parser.add_argument("--episodes", type=int, default=100, help="how many episodes (default: 100)")
+    parser.add_argument("--episodes", type=int, help="how many episodes (default: eval_episodes of the run)")
     parser.add_argument("--seed", type=int, default=0, help="seed of environments and actions (default: 0)")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking the likeliest")
     parser.add_argument("--video", type=Path, metavar="DIR", help="write the first episode into DIR as MP4")
@@ -107,7 +107,7 @@ def _train_and_evaluate(cfgs: DictConfig) -> float | None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    if arguments.episodes < 1:
+    if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
     result = evaluate_run(
         arguments.run_dir,

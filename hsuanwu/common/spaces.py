@@ -123,12 +123,8 @@ class Discrete(Space):
         self.n, self.start, self.shape, self.dtype = int(n), int(start), (), np.dtype(dtype)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "shape": (self.n,),
-            "type": "Discrete",
-            "range": [self.start, self.start + self.n - 1],
-            "dtype": self.dtype.name,
-        }
+        bounds = [self.start, self.start + self.n - 1]
+        return {"shape": (self.n,), "type": "Discrete", "range": bounds, "dtype": self.dtype.name}
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
         # gymnasium takes only its default integer as dtype of a Discrete before 1.3

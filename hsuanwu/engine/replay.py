@@ -15,16 +15,17 @@ from hsuanwu.engine.evaluator import evaluate
 from hsuanwu.engine.run_folder import RunFolder
 
 _FRAMES_PER_SECOND = 30
+_EPISODES = 100
 
 
 def evaluate_run(
-    run_dir: Path, episodes: int, seed: int, *, deterministic: bool = True, video_dir: Path | None = None
+    run_dir: Path, episodes: int | None, seed: int, *, deterministic: bool = True, video_dir: Path | None = None
 ) -> dict[str, Any]:
     """Return what the newest checkpoint of a run reaches; see ``Evaluation.to_dict``.
 
     Args:
         run_dir: the folder of a run.
-        episodes: how many episodes; at least 1.
+        episodes: how many episodes, at least 1; None for ``eval_episodes`` of the run.
         seed: of environments and actions.
         deterministic: take the mode of each action distribution; else sample.
         video_dir: write one more episode there, ``video.mp4``; its path is returned as ``video``.
@@ -33,10 +34,10 @@ def evaluate_run(
         ConfigurationError: if the folder holds no run, or the environment cannot be drawn.
     """
     folder = RunFolder(run_dir)
-    agent = load_agent(folder)
+    agent, eval_episodes = load_agent(folder)
     policy, factory = agent.learner.actor, agent.env_factory
     writer = _open_video(video_dir) if video_dir is not None else None
-    result = evaluate(policy, factory, episodes, seed, deterministic=deterministic).to_dict()
+    result = evaluate(policy, factory, episodes or eval_episodes, seed, deterministic=deterministic).to_dict()
     if writer is not None:
         with writer:
             evaluate(policy, factory, 1, seed, deterministic=deterministic, on_frame=writer.append)
@@ -44,8 +45,8 @@ def evaluate_run(
     return result
 
 
-def load_agent(folder: RunFolder) -> Agent:
-    """Return the agent of a run with the weights of its newest checkpoint, on the CPU.
+def load_agent(folder: RunFolder) -> tuple[Agent, int]:
+    """Return the agent of a run with the weights of its newest checkpoint, on the CPU, and its ``eval_episodes``.
 
     Raises:
         ConfigurationError: if the folder holds no run or no checkpoint.
@@ -57,7 +58,7 @@ def load_agent(folder: RunFolder) -> Agent:
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
     restore_policy(agent.learner, load_checkpoint(folder.checkpoints), folder.checkpoints)
-    return agent
+    return agent, cfgs.eval_episodes or _EPISODES
 
 
 class _Video:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib.metadata import version
 from typing import Any, final
 
@@ -13,6 +12,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import register
 from hsuanwu.env.imports import NO_KWARGS, import_extra, nearest, one_line
+from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter
 
@@ -95,10 +95,7 @@ class DmControlEnvFactory:
 def _import_suite() -> Any:
     """Return ``dm_control.suite``, with an OpenGL backend that can be imported on this machine."""
     import_extra("dm_control", "dm_control", "dmc", "env.domain")
-    is_headless = sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if is_headless and "MUJOCO_GL" not in os.environ:
+    if is_headless() and "MUJOCO_GL" not in os.environ:
         os.environ["MUJOCO_GL"] = "egl"
         try:
             import dm_control._render  # noqa: F401 - fails where EGL finds no device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
@@ -17,6 +18,7 @@ from hsuanwu.common.registry import register
 from hsuanwu.env.imports import NO_KWARGS, import_extra, import_module, load_object, nearest, one_line
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
+from hsuanwu.env.picture import is_headless
 
 
 @final
@@ -61,6 +63,9 @@ class GymnasiumEnvFactory:
             ConfigurationError: if there is no such environment, module or wrapper, the constructor
                 refuses ``kwargs``, a space is not supported, or the environment cannot draw itself.
         """
+        if render and is_headless():
+            # pygame, with which many environments draw, looks for a display otherwise
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         spec = self._find_spec()
         wrappers = [_load_wrapper(entry) for entry in self.wrappers]
         has_native = spec.vector_entry_point is not None and not spec.additional_wrappers

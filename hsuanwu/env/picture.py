@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,11 @@ import numpy as np
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import Array
 from hsuanwu.env.imports import one_line
+
+
+def is_headless() -> bool:
+    """Return whether this is a Linux machine without a display."""
+    return sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def draw(render: Callable[[], Any]) -> Array:
