@@ -28,7 +28,7 @@ def test_seeds_are_the_same_in_every_process():
 
 
 def test_different_paths_are_different_streams():
-    parts = ["actor", "learner", "test", 0, 1, 2]
+    parts = ["actor", "also", "action", "learner", 0, 1, 2]
     paths = [(), *[(a,) for a in parts], *[(a, b) for a in parts for b in parts]]
     seeds = {derive_seed(seed, *path) for seed in range(20) for path in paths}
     assert len(seeds) == 20 * len(paths)

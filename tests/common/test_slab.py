@@ -77,10 +77,10 @@ def shared_files(*pids):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /dev/shm to look at")
 def test_a_shared_block_is_seen_in_a_spawned_process_and_has_no_name():
     context = torch.multiprocessing.get_context("spawn")
-    may_write, is_written, may_end = (context.Event() for _ in range(3))
+    may_write, is_written = context.Event(), context.Event()
     slab = Slab(SPECS, shared=True)
     assert shared_files() == [], "a name while only we map it"
-    child = context.Process(target=write_and_wait, args=(slab, may_write, is_written, may_end))
+    child = context.Process(target=write_and_wait, args=(slab, may_write, is_written))
     child.start()
     try:
         slab.tensors["x"].fill_(1.0)
@@ -96,6 +96,5 @@ def test_a_shared_block_is_seen_in_a_spawned_process_and_has_no_name():
         assert shared_files(child.pid) == [], "a killed process left a name"
         assert slab.tensors["x"].eq(2.0).all()
     finally:
-        may_end.set()
         child.kill()
         child.join(30)

@@ -52,7 +52,7 @@ MUTANTS = [
     Mutant("unexplained by values", "losses", "_variance(targets - values, mask)", "_variance(values, mask)"),
     Mutant("nothing to explain", "losses", "total == 0.0", "total < 0.0"),
     Mutant("rows below the bound", "losses", "ratios > bound", "ratios < bound"),
-    Mutant("rows at the bound", "losses", "ratios > bound", "ratios >= bound"),
+    Mutant("rows at the bound", "losses", "ratios > bound * (1.0 + _ROUNDING)", "ratios >= bound"),
     Mutant("ratios of invalid rows", "losses", f"zero_invalid({RATIOS}, mask)", RATIOS),
 ]
 

@@ -14,14 +14,15 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.nest import Nest, map_nest
+from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import Dict, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
 from hsuanwu.ops.schedules import schedule
 from hsuanwu.xploit.encoder import Encoder, default_encoder
 from hsuanwu.xploit.learner.base import Learner
-from hsuanwu.xploit.learner.impala_loss import ImpalaSettings, impala_loss
+from hsuanwu.xploit.learner.impala_loss import impala_loss
+from hsuanwu.xploit.learner.impala_settings import ImpalaSettings
 from hsuanwu.xploit.learner.optimizer import as_device, make_optimizer
 from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy, Policy
 from hsuanwu.xplore.augmentation.base import Augmentation
@@ -159,11 +160,10 @@ class IMPALALearner(Learner):
             ConfigurationError: if the batch or a hyper-parameter is not what it should be.
             FloatingPointError: if the gradient is not finite; the weights stay as they were.
         """
-        section = cfgs["learner"] if isinstance(cfgs, Mapping) else cfgs.learner
-        settings = ImpalaSettings.read(section, cls)
+        settings = ImpalaSettings.read(cfgs, cls)
         device = next(learner_model.parameters()).device
         batch = as_trajectory(batch).to(device)
-        state = map_nest(lambda x: x.to(device), init_actor_states)
+        state = _checked_state(init_actor_states, learner_model, batch.num_envs, device)
         with lock:
             loss, report = impala_loss(learner_model, batch, state, settings)
             optimizer.zero_grad()
@@ -178,3 +178,14 @@ class IMPALALearner(Learner):
             actor_model.load_state_dict(learner_model.state_dict())
         values = torch.stack([value.detach() for value in report.values()]).tolist()
         return dict(zip(report, values, strict=True)) | {"learning_rate": learning_rate}
+
+
+def _checked_state(state: Nest, policy: Policy, num_envs: int, device: torch.device) -> Nest:
+    """Return a recurrent state on ``device`` if it is one of ``policy`` for ``num_envs`` environments."""
+    expected = [(num_envs, *spec.shape) for spec in leaves(policy.state_spec)]
+    found = [tuple(x.shape) for x in leaves(state)]
+    if found != expected:
+        raise ConfigurationError(
+            f"init_actor_states: found shapes {found}, expected {expected}; actor.init_state({num_envs}) makes one"
+        )
+    return map_nest(lambda x: x.to(device), state)

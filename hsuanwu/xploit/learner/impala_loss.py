@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.trajectory import Trajectory
 from hsuanwu.ops.losses import (
@@ -21,44 +15,8 @@ from hsuanwu.ops.losses import (
     policy_gradient_loss,
 )
 from hsuanwu.ops.vtrace import vtrace
+from hsuanwu.xploit.learner.impala_settings import ImpalaSettings
 from hsuanwu.xploit.policy.base import Policy
-
-
-@dataclass(frozen=True)
-class ImpalaSettings:
-    """The hyper-parameters that the loss reads; meanings and defaults stand in ``IMPALALearner``."""
-
-    ent_coef: float
-    baseline_coef: float
-    max_grad_norm: float
-    discount: float
-    lambda_: float
-    clip_rho: float
-    clip_c: float
-    clip_pg_rho: float
-    loss_reduction: str
-    reward_clip: float | None
-
-    def __post_init__(self) -> None:
-        _check(self, "discount", 0 <= self.discount <= 1, "a number in [0, 1]")
-        _check(self, "lambda_", 0 <= self.lambda_ <= 1, "a number in [0, 1]")
-        _check(self, "max_grad_norm", self.max_grad_norm > 0, "a number above 0 (inf for no clipping)")
-        _check(self, "loss_reduction", self.loss_reduction in ("sum", "mean"), "'sum' or 'mean'")
-        _check(self, "reward_clip", self.reward_clip is None or self.reward_clip > 0, "a number above 0, or null")
-        for name in ("clip_rho", "clip_c", "clip_pg_rho"):
-            _check(self, name, getattr(self, name) > 0, "a number above 0 (inf for no clipping)")
-
-    @classmethod
-    def read(cls, section: Any, learner_class: type) -> ImpalaSettings:
-        """Return the settings in ``section`` (``cfgs.learner``); what it leaves out comes from the class."""
-        defaults = inspect.signature(learner_class).parameters
-        read = section.get if isinstance(section, Mapping) else lambda name, default: getattr(section, name, default)
-        return cls(**{f.name: read(f.name, defaults[f.name].default) for f in fields(cls)})
-
-
-def _check(settings: ImpalaSettings, name: str, is_right: bool, expected: str) -> None:
-    if not is_right:
-        raise ConfigurationError(f"learner.{name}: found {getattr(settings, name)!r}; use {expected}")
 
 
 def impala_loss(
@@ -72,7 +30,9 @@ def impala_loss(
     """
     params, values = policy.unroll(batch.observation, batch.is_first, batch.last_action, batch.last_reward, init_state)
     distribution, mask = policy.distribution, batch.valid
-    log_probs = distribution.log_prob(params[:-1], batch.action)
+    # an ignored action may be anything, NaN too, which no mask would keep out of the gradient later
+    action = torch.where(mask.view(*mask.shape, *[1] * (batch.action.dim() - 2)), batch.action, 0)
+    log_probs = distribution.log_prob(params[:-1], action)
     entropies = distribution.entropy(params[:-1])
     log_rhos = log_probs.detach() - batch.log_prob
     rewards = batch.reward

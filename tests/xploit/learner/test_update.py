@@ -219,3 +219,30 @@ def test_the_lock_is_given_back_after_an_error(learner, batch):
 def test_wrong_hyper_parameters_are_refused(learner, batch, name, wrong):
     with pytest.raises(ConfigurationError, match=rf"^learner.{name}: found {wrong!r}; use "):
         update(learner, batch, cfgs_of(**{name: wrong}))
+
+
+def test_nan_in_an_ignored_action_changes_nothing(learner, batch):
+    batch.valid[3, 1] = False
+    expected = run(learner, batch, cfgs_of())
+    batch.action[3, 1] = math.nan
+    metrics, weights = run(learner, batch, cfgs_of())
+    assert metrics == expected[0] and torch.equal(weights, expected[1])
+
+
+def test_a_missing_section_is_named(learner, batch):
+    with pytest.raises(ConfigurationError, match="learner: missing"):
+        run(learner, batch, {})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"discount": "0.9"}, {"ent_coef": None}, {"ent_coef": math.nan}, {"baseline_coef": -1.0}]
+)
+def test_a_wrong_hyper_parameter_is_named(learner, batch, wrong):
+    with pytest.raises(ConfigurationError, match=f"learner.{next(iter(wrong))}: found"):
+        run(learner, batch, cfgs_of(**wrong))
+
+
+def test_a_state_of_another_size_is_refused(learner, batch):
+    batch.init_state = learner.actor.init_state(batch.num_envs + 1)
+    with pytest.raises(ConfigurationError, match="init_actor_states: found shapes"):
+        run(learner, batch, cfgs_of())
