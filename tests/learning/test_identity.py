@@ -1,0 +1,57 @@
+"""The contextual identity task is learnt within 12,000 steps, whatever the form of observations and actions."""
+
+import pytest
+
+from tests.learning import broken
+
+BEST, BAR = 100, 90
+TASKS = {
+    name: ("env=gymnasium", f"env.id=hsuanwu.env.probes:HsuanwuIdentity{name}-v0")
+    for name in ("Discrete", "MultiDiscrete", "MultiBinary", "Box", "Dict")
+} | {"dm_env": ("env=dm_env", "env.factory=hsuanwu.env.probes.make_identity_dm_env")}
+BUDGET = ("total_steps=12_000", "envs_per_actor=4", "batch_size=8", "rollout_length=4")
+LEARNER = ("learner.discount=0", "learner.lr=0.02")
+
+
+def mean_return(train, task, *overrides):
+    trainer = train(*TASKS[task], *BUDGET, *LEARNER, *overrides)
+    assert trainer.clock.steps < 12_100
+    return trainer.test(episodes=20).to_dict()["episode_return"]["mean"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_is_learnt(train, task):
+    assert BAR <= mean_return(train, task) <= BEST
+
+
+def test_is_learnt_where_actions_do_not_count_from_0(train):
+    assert mean_return(train, "Discrete", "+env.kwargs.start=3") >= BAR
+
+
+def test_is_learnt_by_processes(train):
+    assert mean_return(train, "Discrete", "transport=process") >= BAR
+
+
+def test_is_learnt_with_memory(train):
+    assert mean_return(train, "MultiDiscrete", "learner.use_lstm=true") >= BAR
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_observations_a_row_late_are_noticed(train, task, monkeypatch):
+    broken.shows_observations_a_row_late(monkeypatch)
+    assert mean_return(train, task) < BAR
+
+
+@pytest.mark.parametrize(
+    ("task", "bug"),
+    [
+        ("Discrete", broken.pays_rewards_a_row_late),
+        ("Box", broken.descends_the_policy_gradient),
+        ("Dict", broken.descends_the_policy_gradient),
+        ("MultiDiscrete", broken.misaligns_choices),
+        ("MultiBinary", broken.acts_on_another_environment),
+    ],
+)
+def test_is_not_learnt_by_a_broken_twin(train, task, bug, monkeypatch):
+    bug(monkeypatch)
+    assert mean_return(train, task) < BAR
