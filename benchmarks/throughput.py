@@ -36,7 +36,7 @@ def main() -> None:
     for _ in range(arguments.runs):
         for recipe in arguments.recipes:
             speeds[recipe].append(measure(recipe, arguments.overrides))
-    print(f"{len(os.sched_getaffinity(0))} cores, torch {torch.__version__}, Python {platform.python_version()}")
+    print(f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"{'recipe':<24}{'steady steps/s':>16}{'whole steps/s':>16}{'runs':>6}   range of steady")
     for recipe, pairs in speeds.items():
         steady, whole = zip(*pairs, strict=True)

@@ -21,10 +21,12 @@ from omegaconf.errors import OmegaConfBaseException
 from termcolor import colored
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.config import resumed
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain
 from hsuanwu.engine.plot import learning_curve
 from hsuanwu.engine.replay import evaluate_run
+from hsuanwu.engine.run_folder import check_run_folder
 from hsuanwu.runtime.transport import ActorError
 
 _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
@@ -85,6 +87,9 @@ def _train_and_evaluate(cfgs: DictConfig) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
         with open_dict(cfgs):
             cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
+    if cfgs.resume:
+        check_run_folder(cfgs)
+        cfgs = resumed(cfgs, hydra_config.overrides.task)
     trainer = DistributedTrainer(cfgs)
     summary = trainer.train()
     evaluation = trainer.test() if cfgs.eval_episodes else None
@@ -149,6 +154,9 @@ def _run(command: Callable[[], Any]) -> None:
         _exit(explain(error), _USAGE)
     except (ActorError, FloatingPointError, TimeoutError) as error:
         _exit(str(error), _FAILURE)
+    except BrokenPipeError:  # whoever read our output has gone, `| head` say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_FAILURE)
     except KeyboardInterrupt:
         _exit("interrupted; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGINT)
     except _TerminatedError:

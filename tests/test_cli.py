@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hsuanwu import cli
 
@@ -42,7 +43,7 @@ def command(monkeypatch, capsys, tmp_path):
 def test_train_evaluate_and_plot(command, tmp_path):
     status, out, _ = command(cli.train, *SMALL)
     assert status == 0
-    assert "Mean return over 2 evaluation episodes" in out and "steps/s" in out and "waited" in out
+    assert "Mean return over 2 evaluation episodes" in out and "steps/s" in out and "took turns" in out
     run_dir = out.split("Run folder: ")[1].strip()
     assert (Path(run_dir) / "learning_curve.png").stat().st_size > 1000
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}, "nothing is littered around"
@@ -79,7 +80,7 @@ BAD = {
     "learner.discount=2": ["learner.discount", "2.0", "[0, 1]"],
     "learner=impalla": ["learner", "'impalla'", "impala"],
     "learner._target_=os.system": ["learner._target_", "os.system"],
-    "learner._target_=their.Learner": ["learner._target_", "their.Learner"],
+    "learner._target_=their.Learner": ["learner._target_", "'their'"],
     "learner.optimizer=Foo": ["learner.optimizer", "'Foo'"],
     "totl_steps=3": ["totl_steps", "'total_steps'"],
     "total_steps=many": ["total_steps", "'many'", "whole number"],
@@ -96,6 +97,12 @@ BAD = {
     "device=cuda:7": ["device", "'cuda:7'", "cpu"],
     "encoder=mnih_cnn": ["encoder", "36 x 36", "(4,)"],
     "encoder.hidden_dims=[3]": ["encoder.hidden_dims", "encoder=<one of mlp>"],
+    "encoder=mlp encoder.hidden_dims=32": ["encoder.hidden_dims", "int", "a list"],
+    "encoder._target_=my.Encoder": ["encoder._target_", "encoder={_target_"],
+    "encoder={_target_:hsuanwu.xploit.encoder.MlpEncoder,widht:3}": ["encoder", "MlpEncoder", "widht"],
+    "encoder={_target_:hsuanwu.xploit.encoder.MlpEncoder,hidden_dims:[a]}": ["encoder", "MlpEncoder"],
+    "learner.lr_schedule=triangle": ["learner.lr_schedule", "'triangle'", "linear"],
+    "env=gymnasium env.id=CartPole-v1 env.wrappers=my.Wrapper": ["env.wrappers", "my.Wrapper", "a list"],
     "distribution=diagonal_gaussian": ["distribution", "Box"],
     "augmentation=random_shift": ["augmentation", "random_shift"],
     "batch_size=33": ["batch_size", "33", "multiple of 4"],
@@ -150,3 +157,16 @@ def test_evaluate_needs_a_checkpoint(command):
 def test_plot_refuses_a_folder_without_metrics(command):
     status, _, err = command(cli.plot, "nowhere")
     assert status == 2 and "nowhere" in err and err.count("\n") == 1
+
+
+def test_resume_keeps_the_settings_of_the_run(command):
+    settings = [*SMALL, "learner.lr=0.005", "encoder=mlp", "encoder.hidden_dims=[5]"]
+    assert command(cli.train, *settings, "run_dir=here")[0] == 0
+    status, out, err = command(cli.train, "run_dir=here", "resume=true", "total_steps=2400", "learner.ent_coef=0.5")
+    assert status == 0 and "Trained 2,4" in out, err
+    saved = yaml.safe_load(Path("here/config.yaml").read_text())
+    assert saved["learner"]["lr"] == 0.005 and saved["learner"]["ent_coef"] == 0.5
+    assert saved["encoder"]["hidden_dims"] == [5] and saved["envs_per_actor"] == 4
+    assert command(cli.train, "run_dir=here", "resume=true", "total_steps=3600", "learner.lr=0.001")[0] == 0
+    rates = [json.loads(line)["learning_rate"] for line in Path("here/metrics.jsonl").read_text().splitlines()]
+    assert max(rates[-3:]) < 0.001, "the schedule goes on from the learning rate that was asked for"

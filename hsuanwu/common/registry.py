@@ -8,11 +8,10 @@ A module enters it with one decorator and one export line::
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 
 KINDS = (
     "augmentation",
@@ -62,9 +61,7 @@ def lookup(kind: str, name: str) -> type:
     """
     table = options(kind)
     if name not in table:
-        close = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(f"{kind}: {name!r} is unknown; {hint}options: {', '.join(table)}")
+        raise ConfigurationError(f"{kind}: {name!r} is unknown; {nearest(name, table)}options: {', '.join(table)}")
     return table[name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS, wiring_names
+from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import Actor
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.weights import WeightBoard
@@ -183,10 +183,12 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
         raise ConfigurationError(f"{kind}.{missing[0]}: missing; set {kind}.{missing[0]}=...")
     try:
         constructor = hydra.utils.instantiate(section, _partial_=True, _convert_="all")
-        inspect.signature(constructor).bind(**{name: wiring[name] for name in names})
-    except (TypeError, OmegaConfBaseException, hydra.errors.InstantiationException) as error:
-        raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built: {_first_line(error)}") from error
-    return constructor(**{name: wiring[name] for name in names})
+        return constructor(**{name: wiring[name] for name in names})
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError, OmegaConfBaseException, hydra.errors.InstantiationException) as error:
+        given = {key: value for key, value in section.items() if key != "_target_"}
+        raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built with {given}: {one_line(error)}") from error
 
 
 def _target(section: Any, kind: str) -> Any:
@@ -196,18 +198,9 @@ def _target(section: Any, kind: str) -> Any:
         raise ConfigurationError(
             f"{kind}: found {section!r}; choose {kind}=<one of {', '.join(options(kind))}>, or set {kind}._target_"
         )
-    try:
-        cls = hydra.utils.get_object(path)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{kind}._target_: {path!r} cannot be imported ({_first_line(error)}); use the path of a class"
-        ) from error
+    cls = load_object(path, f"{kind}._target_")
     base = _BASES[kind]
     if cls not in options(kind).values() and not (isinstance(cls, type) and base and issubclass(cls, base)):
         right = f"a subclass of {base.__module__}.{base.__name__}" if base else "a registered class"
         raise ConfigurationError(f"{kind}._target_: found {path!r}; use {right}, or register it as {kind}")
     return cls
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"

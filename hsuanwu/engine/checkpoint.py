@@ -99,6 +99,11 @@ def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path)
         raise ConfigurationError(
             f"resume: the checkpoint in {source} is of another optimizer, {found}; keep learner.optimizer={found}"
         )
+    chosen = [dict(group) for group in learner.optimizer.param_groups]
     learner.optimizer.load_state_dict(state["optimizer"])
+    for group, settings in zip(learner.optimizer.param_groups, chosen, strict=True):
+        # the configuration says how to go on: its learning rate is the schedule's start, not the saved one
+        group.pop("initial_lr", None)
+        group.update(settings)
     clock.steps, clock.updates = state["steps"], state["updates"]
     torch.set_rng_state(state["rng"])

@@ -9,7 +9,8 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Union, cast
 
 from hydra.core.config_store import ConfigStore
@@ -67,7 +68,7 @@ def register_groups() -> None:
     """Make each module of the registry an option of the Hydra group of its kind, with typed fields."""
     load_plugins()
     store = ConfigStore.instance()
-    store.store(name="hsuanwu_run", node=RunConfig)
+    store.store(name="hsuanwu_run", node=_run_schema())
     for kind in KINDS:
         for name, cls in options(kind).items():
             store.store(group=kind, name=name, node=_option(kind, cls))
@@ -82,11 +83,27 @@ def complete(cfgs: DictConfig | Mapping[str, Any]) -> DictConfig:
     text = (importlib.resources.files("hsuanwu.cfgs") / "config.yaml").read_text("utf-8")
     shipped = cast(DictConfig, OmegaConf.create(text))
     try:
-        known = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(shipped, list(RUN_KEYS)))
+        known = OmegaConf.merge(_run_schema(), OmegaConf.masked_copy(shipped, list(RUN_KEYS)))
         OmegaConf.set_struct(known, False)
         return cast(DictConfig, OmegaConf.merge(known, cfgs))
     except OmegaConfBaseException as error:
         raise ConfigurationError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def resumed(cfgs: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration that a run goes on with: its own ``config.yaml``, changed by ``overrides`` alone.
+
+    Args:
+        cfgs: as composed; ``run_dir`` holds a run.
+        overrides: what the user wrote, ``"learner.lr=1e-3"`` say. ``experiment=...`` changes nothing: the
+            run's configuration came from it.
+    """
+    saved = cast(DictConfig, OmegaConf.load(Path(cfgs.run_dir) / "config.yaml"))
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key != "experiment":
+            OmegaConf.update(saved, key, OmegaConf.select(cfgs, key), merge=False, force_add=True)
+    return saved
 
 
 def load_plugins() -> None:
@@ -123,6 +140,12 @@ def wiring_names(cls: type, kind: str) -> set[str]:
     if kind == "env":
         return modules
     return modules | {p.name for p in parameters if p.default is p.empty}
+
+
+def _run_schema() -> DictConfig:
+    """Return the run-level keys with their types, in a node that an application may add keys of its own to."""
+    typed = OmegaConf.structured(RunConfig)
+    return OmegaConf.create({name: typed._get_node(name) for name in typed})
 
 
 def _option(kind: str, cls: type) -> Any:

@@ -24,6 +24,7 @@ from hsuanwu.runtime.memory import keep_freed_memory
 from hsuanwu.runtime.weights import Weights
 
 _CHECKPOINTS_A_RUN = 10
+_FEW_WEIGHTS = 200_000
 
 
 class DistributedTrainer:
@@ -156,8 +157,17 @@ class DistributedTrainer:
         return self._folder
 
     def _num_threads(self, runtime: Runtime) -> int:
+        if self.cfgs.learner_threads is not None:
+            return self.cfgs.learner_threads
+        if sum(weight.numel() for weight in self.agent.learner.learner.parameters()) < _FEW_WEIGHTS:
+            return 1  # threads would cost more than they bring
         taken = self.cfgs.num_actors if runtime.transport.shares_memory else 0
-        return self.cfgs.learner_threads or max(1, len(os.sched_getaffinity(0)) - taken)
+        return max(1, _num_cores() - taken)
+
+
+def _num_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

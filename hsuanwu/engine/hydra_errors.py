@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from hydra.core.config_store import ConfigStore
 
+from hsuanwu.common.errors import nearest
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.config import RUN_KEYS
 
@@ -14,6 +14,7 @@ _UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in"
 _OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
 _NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
 _WRONG_TYPE = re.compile(r"Value '(.*)' of type '(\w+)' could not be converted to (\w+)", re.DOTALL)
+_NOT_A_LIST = re.compile(r"Invalid value assigned: (\w+) is not a (ListConfig|DictConfig)")
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
@@ -27,6 +28,9 @@ def explain(error: Exception) -> str:
     if found := _WRONG_TYPE.search(text):
         key = full_key[1] if full_key else "configuration"
         return f"{key}: found {found[1]!r}; use {_TYPES.get(found[3], found[3])}"
+    if (found := _NOT_A_LIST.search(text)) and full_key:
+        right = "a list, [64, 64] say" if found[2] == "ListConfig" else "a mapping, {name: value} say"
+        return f"{full_key[1]}: found {found[1]}; use {right}"
     override = _OVERRIDE.search(text)
     if override or _UNKNOWN_KEY.search(text):
         key = full_key[1] if full_key else override[1] if override else "configuration"
@@ -43,19 +47,21 @@ def _explain_option(group: str, name: str, text: str) -> str:
     group = group.lstrip("/")
     known = [path.removesuffix(".yaml") for path in re.findall(r"^\t(\S+)$", text, re.MULTILINE)]
     known += list(options(group)) if group in KINDS else []
-    return f"{group}: {name!r} is unknown; {_nearest(name, known)}options: {', '.join(sorted(set(known)))}"
+    return f"{group}: {name!r} is unknown; {nearest(name, known)}options: {', '.join(sorted(set(known)))}"
 
 
 def _explain_key(key: str) -> str:
     group, _, rest = key.partition(".")
     if rest and group in KINDS:
+        if rest == "_target_":
+            return f"{key}: no {group} is chosen yet; write '{group}={{_target_: my_module.MyClass}}'"
         known = sorted(f"{group}.{field}" for field in _fields(group))
         if key in known:
             having = ", ".join(_having(group, rest))
             return f"{key}: the chosen {group} has no such key; choose {group}=<one of {having}>"
-        return f"{key}: unknown key; {_nearest(key, known)}{group} has {', '.join(known)}"
+        return f"{key}: unknown key; {nearest(key, known)}{group} has {', '.join(known)}"
     known = [*RUN_KEYS, *KINDS, "experiment"]
-    return f"{key}: unknown key; {_nearest(key, known)}run-level keys: {', '.join(known)}"
+    return f"{key}: unknown key; {nearest(key, known)}run-level keys: {', '.join(known)}"
 
 
 def _fields(group: str, name: str | None = None) -> set[str]:
@@ -67,8 +73,3 @@ def _fields(group: str, name: str | None = None) -> set[str]:
 
 def _having(group: str, field: str) -> list[str]:
     return [name for name in options(group) if field in _fields(group, name)]
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}? " if close else ""

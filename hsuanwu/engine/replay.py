@@ -36,13 +36,13 @@ def evaluate_run(
     folder = RunFolder(run_dir)
     agent, eval_episodes = load_agent(folder)
     policy, factory = agent.learner.actor, agent.env_factory
-    writer = _open_video(video_dir) if video_dir is not None else None
-    result = evaluate(policy, factory, episodes or eval_episodes, seed, deterministic=deterministic).to_dict()
-    if writer is not None:
-        with writer:
-            evaluate(policy, factory, 1, seed, deterministic=deterministic, on_frame=writer.append)
-        result["video"] = str(writer.path)
-    return result
+    extra = {}
+    if video_dir is not None:  # first: an environment that cannot draw itself is found out at once
+        with _open_video(video_dir) as video:
+            evaluate(policy, factory, 1, seed, deterministic=deterministic, on_frame=video.append)
+        extra["video"] = str(video.path)
+    evaluation = evaluate(policy, factory, episodes or eval_episodes, seed, deterministic=deterministic)
+    return evaluation.to_dict() | extra
 
 
 def load_agent(folder: RunFolder) -> tuple[Agent, int]:

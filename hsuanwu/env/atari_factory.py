@@ -7,11 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.protocols import Array, Step, VectorEnv
 from hsuanwu.common.registry import register
-from hsuanwu.env.imports import import_extra, nearest, one_line
+from hsuanwu.env.imports import import_extra, one_line
 from hsuanwu.env.native_vector_env import NativeVectorEnv, native_seed
 
 _SCREEN = {"grayscale": False, "img_height": 210, "img_width": 160, "stack_num": 1}

@@ -8,10 +8,10 @@ from typing import Any, final
 
 import dm_env
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import register
-from hsuanwu.env.imports import NO_KWARGS, import_extra, nearest, one_line
+from hsuanwu.env.imports import NO_KWARGS, import_extra, one_line
 from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter

@@ -12,10 +12,10 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import register
-from hsuanwu.env.imports import NO_KWARGS, import_extra, import_module, load_object, nearest, one_line
+from hsuanwu.env.imports import NO_KWARGS, import_extra, import_module, load_object, one_line
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless
@@ -51,6 +51,8 @@ class GymnasiumEnvFactory:
         wrappers: Sequence[Any] = (),
         native_vector: bool = True,
     ) -> None:
+        if isinstance(wrappers, str):
+            raise ConfigurationError(f"env.wrappers: found {wrappers!r}; use a list, [{wrappers}]")
         self.id = id
         self.kwargs = dict(kwargs)
         self.wrappers = list(wrappers)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 
 NO_KWARGS: dict[str, Any] = {}
 """The default of free-form arguments, never changed: a dict, so that ``env.kwargs.size=8`` has something to add to."""
@@ -17,17 +15,6 @@ NO_KWARGS: dict[str, Any] = {}
 def one_line(error: BaseException) -> str:
     """Return the message of an error without line breaks; the name of its class where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'? "`` for the closest of ``names``; an empty string if none is close.
-
-    Example:
-        >>> nearest("pnog", ["pong", "breakout"])
-        "did you mean 'pong'? "
-    """
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def import_module(name: str, key: str) -> ModuleType:

@@ -6,7 +6,8 @@ import textwrap
 from importlib import resources
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from hsuanwu.common.registry import KINDS, options
@@ -108,3 +109,14 @@ def test_a_stranger_composes_our_groups_with_her_own(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "steps 3" in result.stdout
+
+
+def test_an_application_adds_keys_of_its_own_to_our_config(tmp_path):
+    (tmp_path / "app.yaml").write_text(
+        "defaults: [config, _self_]\nnote: mine\nseed: 7\nhydra: {searchpath: [pkg://hsuanwu.cfgs]}\n"
+    )
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        cfgs = compose("app", ["total_steps=300"])
+        assert cfgs.note == "mine" and cfgs.seed == 7 and cfgs.total_steps == 300
+        with pytest.raises(ConfigCompositionException):
+            compose("app", ["seed=many"])

@@ -93,7 +93,7 @@ def test_a_minute_of_each_recipe(tmp_path, recipe):
         for key in ("loss", "policy_loss", "baseline_loss", "entropy_loss", "gradient_norm", "value"):
             # what is not finite is written as null
             assert isinstance(line[key], float) and math.isfinite(line[key]), f"{key} at step {line['step']}"
-    print(f"{recipe}: {lines[-1]['step']:,} steps, last line {lines[-1]}")
+    print(f"{recipe}: {lines[-1]['step']:,} steps, loss {lines[-1]['loss']:.4g}")
     result = evaluation(run_dir, "--episodes", 2)
     assert result["episodes"] == 2 and all(math.isfinite(x) for x in result["episode_return"].values())
     assert "return: mean" in run("evaluate", run_dir, "--episodes", 2)
