@@ -59,8 +59,12 @@ SCHEDULES: dict[str, Schedule] = {"constant": constant, "linear": linear, "cosin
 """Every schedule, by name."""
 
 
-def schedule(name: str) -> Schedule:
+def schedule(name: str, key: str = "schedule") -> Schedule:
     """Return the schedule called ``name``.
+
+    Args:
+        name: ``"constant"``, ``"linear"`` or ``"cosine"``.
+        key: what the name is called in an error.
 
     Raises:
         ConfigurationError: if there is none; the message lists all.
@@ -70,7 +74,7 @@ def schedule(name: str) -> Schedule:
         0.75
     """
     if name not in SCHEDULES:
-        raise ConfigurationError(f"schedule: found {name!r}, expected one of {', '.join(SCHEDULES)}")
+        raise ConfigurationError(f"{key}: found {name!r}, expected one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name]
 
 

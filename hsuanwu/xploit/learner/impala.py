@@ -103,10 +103,7 @@ class IMPALALearner(Learner):
         bounds = lambda_, clip_rho, clip_c, clip_pg_rho
         # fail now, not at the first update
         ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, loss_reduction, reward_clip)
-        try:
-            self._schedule = schedule(lr_schedule)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"learner.lr_{error}") from error
+        self._schedule = schedule(lr_schedule, "learner.lr_schedule")
         observation_space = as_space(observation_space, "observation_space")
         action_space = as_space(action_space, "action_space")
         if isinstance(action_space, Dict):
