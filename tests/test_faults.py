@@ -48,18 +48,22 @@ def group_members(group):
     return found
 
 
-def end_once(ending, run_dir):
-    arguments, number, expected = ENDINGS[ending]
-    before = set(os.listdir("/dev/shm"))
-    run = subprocess.Popen(
-        [*TRAIN, *arguments, f"run_dir={run_dir}"],
+def start(*arguments):
+    """Start training in a session of its own, so that Ctrl-C reaches it and its actors alone."""
+    return subprocess.Popen(
+        [*TRAIN, *arguments],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    with run:
+
+
+def end_once(ending, run_dir):
+    arguments, number, expected = ENDINGS[ending]
+    before = set(os.listdir("/dev/shm"))
+    with start(*arguments, f"run_dir={run_dir}") as run:
         if number is not None:
             wait_for_metrics(run_dir)
             # a terminal sends Ctrl-C to every process of the group
@@ -100,15 +104,7 @@ def test_nothing_is_left_twenty_times(ending, tmp_path):
 def test_interrupted_at_once(tmp_path):
     """Ctrl-C while the processes start."""
     for delay in (1.5, 2.5, 3.5):
-        run = subprocess.Popen(
-            [*TRAIN, f"run_dir={tmp_path / str(delay)}"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        with run:
+        with start(f"run_dir={tmp_path / str(delay)}") as run:
             time.sleep(delay)
             os.killpg(run.pid, signal.SIGINT)
             run.communicate(timeout=60)
