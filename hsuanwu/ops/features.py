@@ -57,3 +57,15 @@ def flatten_features(space: Space, x: Tensor) -> Tensor:
 def scale(x: Tensor) -> Tensor:
     """Return ``x`` as float32; bytes are divided by 255, other numbers keep their value."""
     return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Return whether frames of a shape of rank 3 are ``(height, width, channels)``, not channels first.
+
+    They are if there are 1, 3 or 4 channels, and more rows and columns than that.
+
+    Example:
+        >>> is_channels_last((84, 96, 3)), is_channels_last((4, 84, 84))
+        (True, False)
+    """
+    return shape[2] in (1, 3, 4) and min(shape[:2]) > shape[2]

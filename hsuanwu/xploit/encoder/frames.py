@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Box, Dict, Space
-from hsuanwu.ops.features import scale
+from hsuanwu.ops.features import is_channels_last, scale
 
 
 def frame_shape(space: Space) -> tuple[int, int, int] | None:
@@ -23,7 +23,7 @@ def frame_shape(space: Space) -> tuple[int, int, int] | None:
     if not isinstance(space, Box) or len(space.shape) != 3:
         return None
     first, second, third = space.shape
-    return (third, first, second) if _is_channels_last(space) else (first, second, third)
+    return (third, first, second) if is_channels_last(space.shape) else (first, second, third)
 
 
 def need_frames(name: str, space: Space, least: int) -> tuple[int, int, int]:
@@ -62,7 +62,7 @@ class Frames(nn.Module):
 
     def __init__(self, space: Space) -> None:
         super().__init__()
-        self._permute = _is_channels_last(space)
+        self._permute = is_channels_last(space.shape)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the frames for a convolution."""
@@ -75,7 +75,3 @@ def num_outputs(trunk: nn.Module, shape: tuple[int, int, int]) -> int:
     """Return how many numbers ``trunk`` makes of one frame stack of ``shape``."""
     with torch.no_grad():
         return int(trunk(torch.zeros(1, *shape)).numel())
-
-
-def _is_channels_last(space: Space) -> bool:
-    return space.shape[2] in (1, 3, 4) and min(space.shape[:2]) > space.shape[2]

@@ -9,6 +9,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import Box, Dict, Space, SpaceLike
+from hsuanwu.ops.features import is_channels_last
 from hsuanwu.xplore.augmentation.base import Augmentation
 
 
@@ -60,7 +61,7 @@ class RandomShift(Augmentation):
             return {name: self._shift(entry, x[name], generator) for name, entry in space.spaces.items()}
         if not _has_image(space):
             return x
-        if _is_channels_last(space.shape):
+        if is_channels_last(space.shape):
             return random_shift(x.permute(0, 3, 1, 2), self.pad, generator).permute(0, 2, 3, 1)
         return random_shift(x, self.pad, generator)
 
@@ -80,7 +81,3 @@ def _has_image(space: Space) -> bool:
     if isinstance(space, Dict):
         return any(_has_image(entry) for entry in space.spaces.values())
     return isinstance(space, Box) and len(space.shape) == 3
-
-
-def _is_channels_last(shape: tuple[int, ...]) -> bool:
-    return shape[2] in (1, 3, 4) and min(shape[:2]) > shape[2]
