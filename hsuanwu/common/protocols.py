@@ -53,6 +53,31 @@ class VectorEnv(Protocol):
         """Free what the environments hold; may be called twice."""
 
 
+@runtime_checkable
+class DirectVectorEnv(VectorEnv, Protocol):
+    """A vector environment that can show its observations in memory of the caller."""
+
+    def step_into(self, action: Array, observation: Nest) -> Step:
+        """Do as ``step`` does; the observations are written into ``observation``, ``[B, ...]`` arrays."""
+
+
+@runtime_checkable
+class AsyncVectorEnv(VectorEnv, Protocol):
+    """A vector environment that may be able to step in threads of its own.
+
+    Attributes:
+        is_async: whether it is.
+    """
+
+    is_async: bool
+
+    def send(self, action: Array) -> None:
+        """Begin a step and return; nothing else may be asked before ``receive``."""
+
+    def receive(self) -> Step:
+        """Return the outcome of the step that was begun, as ``step`` would."""
+
+
 class EnvFactory(Protocol):
     """Builds a vector environment where it is called; can be pickled."""
 

@@ -46,13 +46,16 @@ def _converter(space: Space) -> Callable[[Array], Array]:
     dtype = space.dtype
     if isinstance(space, (Discrete, MultiDiscrete)):
         start = np.asarray(space.start, dtype)
-        return lambda action: action.astype(dtype) + start
+        if start.any():
+            return lambda action: action.astype(dtype) + start
+        return lambda action: action.astype(dtype)
     if isinstance(space, MultiBinary):
         return lambda action: action.astype(dtype)
     if isinstance(space, Box):
         low, high = space.low, space.high
         if dtype.kind == "f":
-            return lambda action: np.clip(action.astype(dtype), low, high)
+            # two ufuncs are half the time of np.clip, which is written in Python
+            return lambda action: np.minimum(np.maximum(action, low, dtype=dtype), high)
         return lambda action: np.clip(np.rint(action), low, high).astype(dtype)
     if isinstance(space, Dict):
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,6 +98,9 @@ class GymnasiumEnvFactory:
         self, spec: EnvSpec, wrappers: list[Callable[[Any], Any]], render: bool
     ) -> gymnasium.Env[Any, Any]:
         kwargs = {**self.kwargs, "render_mode": "rgb_array"} if render else self.kwargs
+        if not (render or wrappers or spec.additional_wrappers):
+            # the serial vector resets before it steps, so that none of its steps needs to ask whether it did
+            spec = dataclasses.replace(spec, order_enforce=False)
         with self._one_line_errors(render):
             env = gymnasium.make(spec, disable_env_checker=True, **kwargs)
         if render and env.render_mode != "rgb_array":

@@ -14,7 +14,7 @@ from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.common.spaces import as_space
 from hsuanwu.env.action import action_converter
-from hsuanwu.env.observation import check_observation, read_batch
+from hsuanwu.env.observation import batch_reader, check_observation
 from hsuanwu.env.picture import draw
 
 
@@ -52,6 +52,9 @@ class NativeVectorEnv:
     ``reset(options={"reset_mask": mask})`` and their rows overwritten. One of mode SAME_STEP cannot hold
     a single environment back, see ``as_vector_env``.
 
+    Attributes:
+        is_async: whether the environment has ``send`` and ``recv``, and steps in threads of its own between them.
+
     Args:
         env: the vector environment.
 
@@ -70,32 +73,47 @@ class NativeVectorEnv:
         self.num_envs = env.num_envs
         self.observation_space = as_space(env.single_observation_space, "env observation_space")
         self.action_space = as_space(env.single_action_space, "env action_space")
-        self._convert = action_converter(self.action_space)
+        self._convert, self._read = action_converter(self.action_space), batch_reader(self.observation_space)
         self._reward = np.zeros(self.num_envs, np.float32)
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._is_closed = False
+        # a wrapper would not see what passes it by
+        self.is_async = env is env.unwrapped and all(callable(getattr(env, name, None)) for name in ("send", "recv"))
 
     def reset(self, seed: int) -> Nest:
         """Start a new episode everywhere; return ``[B, ...]`` observations."""
         observation, _ = self._env.reset(seed=native_seed(seed))
         check_observation(self.observation_space, observation, (self.num_envs,))
         self._ended[:] = False
-        return read_batch(self.observation_space, observation)
+        return self._read(observation)
 
     def step(self, action: Array) -> Step:
         """Step all environments; those that have just ended are reset instead."""
-        found, reward, terminated, truncated, _ = self._env.step(self._convert(action))
+        return self._answer(self._env.step(self._convert(action)))
+
+    def send(self, action: Array) -> None:
+        """Begin a step, where ``is_async``."""
+        self._env.send(self._convert(action))  # type: ignore[attr-defined]
+
+    def receive(self) -> Step:
+        """Return the outcome of the step that was begun."""
+        return self._answer(self._env.recv())  # type: ignore[attr-defined]
+
+    def _answer(self, found_and_more: tuple[Any, ...]) -> Step:
+        found, reward, terminated, truncated, _ = found_and_more
         self._reward[:] = reward
         self._terminated[:] = terminated
         self._truncated[:] = truncated
-        observation = read_batch(self.observation_space, found)
-        if self._ended.any():
+        observation = self._read(found)
+        if np.count_nonzero(self._ended):
             if not self._resets_itself:
                 observation = self._with_resets(observation)
             self._reward[self._ended] = 0
-            self._terminated[self._ended] = self._truncated[self._ended] = False
+            # of two bools, the first is greater where it alone is True
+            np.greater(self._terminated, self._ended, out=self._terminated)
+            np.greater(self._truncated, self._ended, out=self._truncated)
         np.logical_or(self._terminated, self._truncated, out=self._ended)
         return Step(observation, self._reward, self._terminated, self._truncated)
 
@@ -108,7 +126,7 @@ class NativeVectorEnv:
         def overwrite(target: Array, source: Array) -> None:
             target[mask] = source[mask]
 
-        map_nest(overwrite, result, read_batch(self.observation_space, found))
+        map_nest(overwrite, result, self._read(found))
         return result
 
     def render(self) -> Array:

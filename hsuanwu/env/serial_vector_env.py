@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, final
 
+import gymnasium
 import numpy as np
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.nest import Nest
+from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
-from hsuanwu.env.observation import check_observation, empty_batch, starts, write_row
+from hsuanwu.env.observation import check_observation, empty_batch, row_views, starts
 from hsuanwu.env.single_env import SingleEnv
+
+_LARGE = 8192
+"""Bytes of one observation from which a second copy costs more than new views of the rows."""
 
 
 @final
 class SerialVectorEnv:
     """``B`` single environments as one vector environment in next-step autoreset form.
 
-    Observations are copied into arrays that are made once, so that it does not matter whether an
-    environment gives a new array or always the same one. Environment ``i`` is seeded with
-    ``derive_seed(seed, i)``.
+    Observations are copied into arrays that are made once, each as soon as it is there, so that it does
+    not matter whether an environment gives a new array or always the same one, its own or one that all
+    environments share. Environment ``i`` is seeded with ``derive_seed(seed, i)``.
 
     Args:
         envs: environments of the same spaces; at least one.
@@ -41,12 +46,15 @@ class SerialVectorEnv:
             if (env.observation_space, env.action_space) != (self.observation_space, self.action_space):
                 raise ConfigurationError("env: environments of one vector must have the same spaces; these differ")
         self._convert = action_converter(envs[0].native_action_space)
-        self._observation = empty_batch(self.observation_space, self.num_envs)
-        self._starts = starts(self.observation_space, self._observation)
+        observation = empty_batch(self.observation_space, self.num_envs)
+        self._rows, self._starts = row_views(observation), starts(self.observation_space, observation)
+        self._is_large = sum(array[0].nbytes for array in leaves(observation)) >= _LARGE
         self._reward = np.zeros(self.num_envs, np.float32)
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
-        self._ended = [False] * self.num_envs
+        self._answer = Step(observation, self._reward, self._terminated, self._truncated)
+        # what the next action calls: step, or reset after an end; empty before the first reset
+        self._steps: list[Callable[[Any], Any]] = []
         self._is_closed = False
 
     def reset(self, seed: int) -> Nest:
@@ -54,23 +62,64 @@ class SerialVectorEnv:
         for i, env in enumerate(self._envs):
             observation = env.reset(derive_seed(seed, i))
             check_observation(self.observation_space, observation)
-            write_row(self._observation, i, observation)
-        self._ended = [False] * self.num_envs
-        return self._counted_from_zero()
+            self._rows[i][()] = observation
+        self._steps = [env.step for env in self._envs]
+        self._terminated[:] = self._truncated[:] = False
+        _count_from_zero(self._starts)
+        return self._answer.observation
 
     def step(self, action: Array) -> Step:
         """Step each environment, or reset it if it has just ended."""
-        actions = self._convert(action)
-        batch, ended = self._observation, self._ended
-        for i, env in enumerate(self._envs):
-            if ended[i]:
-                observation, reward, terminated, truncated = env.reset(), 0.0, False, False
-            else:
-                observation, reward, terminated, truncated = env.step(actions[i])
-            write_row(batch, i, observation)
-            self._reward[i], self._terminated[i], self._truncated[i] = reward, terminated, truncated
-            ended[i] = bool(terminated or truncated)
-        return Step(self._counted_from_zero(), self._reward, self._terminated, self._truncated)
+        self._play(action, self._rows)
+        _count_from_zero(self._starts)
+        return self._answer
+
+    def step_into(self, action: Array, observation: Nest) -> Step:
+        """Do as ``step`` does, but show the observations in arrays of the caller.
+
+        Args:
+            action: as for ``step``.
+            observation: ``[B, ...]`` arrays of the form and the dtypes of the observation space, which are overwritten.
+        """
+        if self._is_large:
+            self._play(action, row_views(observation))
+            _count_from_zero(starts(self.observation_space, observation))
+        else:
+            map_nest(np.copyto, observation, self.step(action).observation)
+        return self._answer._replace(observation=observation)
+
+    def _play(self, action: Array, rows: list[Any]) -> None:
+        """Step or reset each environment; keep what it answers, its observation in its row.
+
+        This is where the time of an actor with Python environments goes.
+        """
+        steps, reward = self._steps, self._reward
+        native = self._convert(action)
+        if not len(native) == len(rows) == len(steps):
+            raise self._misuse(native, rows)
+        # a row of native is what space.sample() gives, numpy's int64 say; gymnasium checks it faster than an int
+        for i, step, row_action, row in zip(range(self.num_envs), steps, native, rows, strict=False):
+            answer = step(row_action)
+            row[()] = answer[0]
+            reward[i] = answer[1]
+            if answer[2] or answer[3]:
+                self._terminated[i], self._truncated[i] = answer[2], answer[3]
+                steps[i] = functools.partial(self._restart, i)
+
+    def _restart(self, index: int, _: Any) -> tuple[Any, float, bool, bool]:
+        """Reset an environment instead of stepping it."""
+        observation = self._envs[index].reset()
+        self._steps[index] = self._envs[index].step
+        self._terminated[index] = self._truncated[index] = False
+        return observation, 0.0, False, False
+
+    def _misuse(self, native: Array, rows: list[Any]) -> Exception:
+        if not self._steps:
+            return gymnasium.error.ResetNeeded("env: found a step before the first reset; call reset(seed) first")
+        return ValueError(
+            f"env: {self.num_envs} environments need as many actions and rows of observations, "
+            f"found {len(native)} and {len(rows)}"
+        )
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
@@ -83,7 +132,7 @@ class SerialVectorEnv:
             for env in self._envs:
                 env.close()
 
-    def _counted_from_zero(self) -> Nest:
-        for array, start in self._starts:
-            array -= start
-        return self._observation
+
+def _count_from_zero(pairs: list[tuple[Array, Any]]) -> None:
+    for array, start in pairs:
+        array -= start

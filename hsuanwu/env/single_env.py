@@ -17,6 +17,9 @@ from hsuanwu.common.protocols import Array
 from hsuanwu.common.spaces import Box, Space, as_space
 from hsuanwu.env.picture import draw
 
+_MID = dm_env.StepType.MID
+"""What nearly every time step is; to compare with it is a tenth of the time of ``TimeStep.last()``."""
+
 
 class SingleEnv(ABC):
     """One environment, which somebody else resets after an end.
@@ -25,19 +28,18 @@ class SingleEnv(ABC):
         observation_space: what an observation looks like.
         action_space: what an action looks like to a distribution.
         native_action_space: the same actions in the dtype and bounds of the environment itself.
+        step: applies a native action; returns observation, reward, terminated, truncated, and perhaps more,
+            which nobody reads. It is looked up once an episode, after ``reset``.
     """
 
     observation_space: Space
     action_space: Space
     native_action_space: Space
+    step: Callable[[Any], Any]
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Any:
         """Start an episode and return its first observation; a seed starts all randomness anew."""
-
-    @abstractmethod
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
-        """Apply a native action; return observation, reward, terminated, truncated."""
 
     @abstractmethod
     def render(self) -> Array:
@@ -65,10 +67,9 @@ class GymnasiumSingleEnv(SingleEnv):
         self.action_space = self.native_action_space = as_space(env.action_space, "env action_space")
 
     def reset(self, seed: int | None = None) -> Any:
-        return self._env.reset(seed=seed)[0]
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
-        return self._env.step(action)[:4]
+        observation = self._env.reset(seed=seed)[0]
+        self.step = self._env.step
+        return observation
 
     def render(self) -> Array:
         return draw(self._env.render)
@@ -135,8 +136,9 @@ class DmEnvSingleEnv(SingleEnv):
         return self._env.reset().observation
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
+        """Apply a native action; return observation, reward, terminated, truncated."""
         step = self._env.step(action)
-        if not step.last():
+        if step.step_type is _MID or not step.last():
             return step.observation, step.reward, False, False
         terminated = step.discount == 0
         return step.observation, step.reward, terminated, not terminated
@@ -193,6 +195,7 @@ class SameStepSingleEnv(SingleEnv):
         return first
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
+        """Apply a native action; return observation, reward, terminated, truncated."""
         observation, reward, terminated, truncated, info = self._env.step(np.asarray(action)[None])
         if terminated[0] or truncated[0]:
             self._first = map_nest(np.array, _row(observation))

@@ -227,3 +227,32 @@ def test_dtype_and_bounds_are_those_of_gymnasium():
     env = GymnasiumEnvFactory("Pendulum-v1")(2)
     assert env.action_space.to_gymnasium() == spaces.Box(-2, 2, (1,))
     assert env.reset(seed=1).dtype == np.float32
+
+
+def layers(env):
+    """Return the names of the wrappers of the first environment, outermost first."""
+    env, names = env._envs[0]._env, []
+    while isinstance(env, gymnasium.Wrapper):
+        names.append(type(env).__name__)
+        env = env.env
+    return names
+
+
+def test_only_what_stands_alone_is_not_asked_whether_it_was_reset():
+    """A wrapper of a user may step or draw too early; the serial vector alone does not."""
+    select = [{"path": SELECT, "kwargs": {"indices": [0]}}]
+    kwargs = {"native_vector": False}
+    assert layers(GymnasiumEnvFactory("CartPole-v1", **kwargs)(2)) == ["TimeLimit"]
+    assert layers(GymnasiumEnvFactory("CartPole-v1", **kwargs)(2, render=True)) == ["TimeLimit", "OrderEnforcing"]
+    wrapped = layers(GymnasiumEnvFactory("CartPole-v1", wrappers=select)(2))
+    assert wrapped == ["SelectObservation", "TimeLimit", "OrderEnforcing"]
+    assert gymnasium.spec("CartPole-v1").order_enforce
+
+
+def test_spec_of_a_wrapped_environment_is_followed(monkeypatch):
+    inner = gymnasium.wrappers.TimeAwareObservation(gymnasium.make("CartPole-v1", disable_env_checker=True))
+    monkeypatch.setitem(gymnasium.registry, "HsuanwuTestAware-v0", inner.spec)
+    env = GymnasiumEnvFactory("HsuanwuTestAware-v0", {"max_episode_steps": 3})(2)
+    assert layers(env) == ["TimeAwareObservation", "TimeLimit", "OrderEnforcing"]
+    assert env.reset(seed=1).shape == (2, 5)
+    assert [env.step(np.zeros(2, int)).truncated.tolist() for _ in range(4)][2:] == [[True] * 2, [False] * 2]
