@@ -19,6 +19,7 @@ def check_distribution(distribution: Distribution, seed: int = 0) -> None:
 
     Actions have the shape and dtype of the space, and come from the given generator alone; log-probabilities,
     entropies and divergences are float32, finite, differentiable, and row by row; they agree with what is drawn.
+    To draw with log-probabilities is to draw, and to ask for them afterwards.
 
     Args:
         distribution: any distribution.
@@ -29,6 +30,7 @@ def check_distribution(distribution: Distribution, seed: int = 0) -> None:
     other_params = torch.randn(*_ROWS, distribution.num_params, generator=generator)
     _check_head(distribution, generator)
     _check_actions(distribution, params, seed)
+    _check_actions_with_log_probs(distribution, params, seed)
     _check_results(distribution, params, other_params, generator)
     _check_rows(distribution, params, other_params, generator)
     _check_dtypes(distribution, params, other_params, generator)
@@ -57,6 +59,23 @@ def _check_actions(distribution: Distribution, params: Tensor, seed: int) -> Non
             assert action.dtype == spec.dtype, f"actions are {action.dtype}, the space is {spec.dtype}"
         assert not action.requires_grad, "gradients flow through a sample"
         assert torch.equal(action, _draw(distribution, leading, seed)), "one seed, two samples"
+    assert torch.equal(state, torch.get_rng_state()), "a sample touched the global generator"
+
+
+def _check_actions_with_log_probs(distribution: Distribution, params: Tensor, seed: int) -> None:
+    state = torch.get_rng_state()
+    for leading in (params, params[0], params[0, 0], params[:0]):
+        leading = leading.clone().requires_grad_()
+        generator = torch.Generator().manual_seed(seed)
+        action, log_prob = distribution.sample_with_log_prob(leading, generator)
+        expected = _draw(distribution, leading, seed)
+        assert action.dtype == expected.dtype, f"actions drawn with log-probabilities are {action.dtype}"
+        assert torch.equal(action, expected), "actions drawn with log-probabilities are others than those drawn without"
+        assert not action.requires_grad and not log_prob.requires_grad, "gradients flow through a sample"
+        torch.testing.assert_close(
+            log_prob, distribution.log_prob(leading, action).detach(), rtol=1e-6, atol=1e-6,
+            msg=lambda text: f"log-probabilities drawn with actions differ from log_prob: {text}",
+        )  # fmt: skip
     assert torch.equal(state, torch.get_rng_state()), "a sample touched the global generator"
 
 

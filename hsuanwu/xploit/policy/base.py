@@ -77,7 +77,9 @@ class Policy(nn.Module, ABC):
         """Return actions for one row of ``B`` environments: samples, or modes where ``deterministic``."""
         params, state = self.step_params(observation, is_first, last_action, last_reward, state)
         distribution = self.distribution
-        action = distribution.mode(params) if deterministic else distribution.sample(params, generator)
+        if not deterministic:
+            return PolicyStep(*distribution.sample_with_log_prob(params, generator), state)
+        action = distribution.mode(params)
         return PolicyStep(action, distribution.log_prob(params, action), state)
 
     def init_state(self, batch_size: int) -> Nest:

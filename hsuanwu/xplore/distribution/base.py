@@ -43,6 +43,15 @@ class Distribution(ABC):
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return one random action each, ``[..., *action_space.shape]``; no gradient flows."""
 
+    def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return one random action each, and its log-probability, ``[...]`` float32; no gradient flows.
+
+        A family may override it where the two together are cheaper than one after the other.
+        """
+        params = params.detach()
+        action = self.sample(params, generator)
+        return action, self.log_prob(params, action)
+
     @abstractmethod
     def mode(self, params: Tensor) -> Tensor:
         """Return the action of greatest density each (for a squashed family: the image of the mean)."""

@@ -39,7 +39,8 @@ class Bernoulli(Distribution):
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return to_action(sample_index(_two(params), generator), self.action_space.shape).to(self._dtype)
+        index, _ = sample_index(_two(params), generator)
+        return to_action(index, self.action_space.shape).to(self._dtype)
 
     def mode(self, params: Tensor) -> Tensor:
         return to_action(params > 0, self.action_space.shape).to(self._dtype)

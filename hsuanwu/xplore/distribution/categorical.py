@@ -37,7 +37,11 @@ class Categorical(Distribution):
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return sample_index(params, generator).to(self._dtype)
+        return sample_index(params, generator)[0].to(self._dtype)
+
+    def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        index, log_prob = sample_index(params, generator)
+        return index.to(self._dtype), log_prob
 
     def mode(self, params: Tensor) -> Tensor:
         return params.argmax(-1).to(self._dtype)
@@ -52,34 +56,43 @@ class Categorical(Distribution):
         return logits_kl(params, other_params)
 
 
-def sample_index(logits: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Return one random index each, ``[...]`` int64, of logits ``[..., n]``.
+def sample_index(logits: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Return one random index each, ``[...]`` int64, of logits ``[..., n]``, and their log-probabilities.
 
-    With independent ``E_i ~ Exponential(1)``, ``argmax_i p_i / E_i`` is ``i`` with probability ``p_i``: the
-    Gumbel trick without its logarithms.
+    The index is the first whose cumulated probability exceeds a uniform number, so that one without probability
+    is never drawn: the number is a multiple of 2^-24 below 1, and stays below the last sum when scaled with it.
     """
-    probs = torch.softmax(logits.detach().float(), -1)
-    return (probs / torch.empty_like(probs).exponential_(generator=generator)).argmax(-1)
+    log_probs = _log_softmax(logits.detach())
+    sums = log_probs.exp().cumsum(-1).contiguous()
+    uniform = torch.rand(*logits.shape[:-1], 1, generator=generator, device=logits.device)
+    index = torch.searchsorted(sums, uniform * sums[..., -1:], right=True)
+    index.clamp_(max=logits.shape[-1] - 1)  # of NaN; the learner says what is wrong
+    return index.squeeze(-1), log_probs.gather(-1, index).squeeze(-1)
 
 
 def index_log_prob(logits: Tensor, index: Tensor) -> Tensor:
     """Return the log-probability of ``index``, ``[...]``, under logits ``[..., n]``."""
-    log_probs = torch.log_softmax(logits.float(), -1)
+    log_probs = _log_softmax(logits)
     # gather alone would quietly drop rows of the logits for which there is no index
     column = index.long().unsqueeze(-1).expand(*log_probs.shape[:-1], 1)
     return log_probs.gather(-1, column).squeeze(-1)
 
 
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Return log-probabilities, float32; on CPUs the reduction over a few columns is faster along the first axis."""
+    return torch.log_softmax(logits.float().movedim(-1, 0), 0).movedim(0, -1)
+
+
 def logits_entropy(logits: Tensor) -> Tensor:
     """Return ``-sum_i p_i log p_i`` of logits ``[..., n]``; what has no probability adds nothing."""
-    log_probs = torch.log_softmax(logits.float(), -1)
+    log_probs = _log_softmax(logits)
     probs = log_probs.exp()
     return -(probs * torch.where(probs > 0, log_probs, 0.0)).sum(-1)
 
 
 def logits_kl(logits: Tensor, other_logits: Tensor) -> Tensor:
     """Return ``sum_i p_i (log p_i - log q_i)`` of two logits ``[..., n]``."""
-    log_probs = torch.log_softmax(logits.float(), -1)
-    other_log_probs = torch.log_softmax(other_logits.float(), -1)
+    log_probs = _log_softmax(logits)
+    other_log_probs = _log_softmax(other_logits)
     probs = log_probs.exp()
     return (probs * torch.where(probs > 0, log_probs - other_log_probs, 0.0)).sum(-1)

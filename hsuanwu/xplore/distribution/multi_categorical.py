@@ -44,7 +44,7 @@ class MultiCategorical(Distribution):
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        index = sample_index(self._table(params.detach()), generator)
+        index, _ = sample_index(self._table(params), generator)
         return to_action(index, self.action_space.shape).to(self._dtype)
 
     def mode(self, params: Tensor) -> Tensor:

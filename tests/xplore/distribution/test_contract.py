@@ -7,8 +7,8 @@ import torch
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import options
 from hsuanwu.common.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
-from hsuanwu.testing.distribution import check_distribution
-from hsuanwu.xplore.distribution import Distribution, default_distribution
+from hsuanwu.testing.distribution import _check_actions_with_log_probs, check_distribution
+from hsuanwu.xplore.distribution import Categorical, Distribution, default_distribution
 
 SPACES = [
     Discrete(2),
@@ -51,6 +51,36 @@ def test_fits_or_refuses(name, space):
         return
     check_distribution(distribution)
     check_distribution(options("distribution")[name](space.to_dict()))
+
+
+def others(distribution, params, generator):
+    action = distribution.sample(params, generator).roll(1, -1)
+    return action, distribution.log_prob(params, action).detach()
+
+
+def wrong_log_probs(distribution, params, generator):
+    action = distribution.sample(params, generator)
+    return action, distribution.log_prob(params, action).detach() + 1e-4
+
+
+def with_gradient(distribution, params, generator):
+    action = distribution.sample(params, generator)
+    return action, distribution.log_prob(params, action)
+
+
+def of_another_generator(distribution, params, generator):
+    action = distribution.sample(params)
+    return action, distribution.log_prob(params, action).detach()
+
+
+@pytest.mark.parametrize("sample_with_log_prob", [others, wrong_log_probs, with_gradient, of_another_generator])
+def test_draws_with_wrong_log_probabilities_are_noticed(sample_with_log_prob):
+    class Wrong(Categorical):
+        def sample_with_log_prob(self, params, generator=None):
+            return sample_with_log_prob(self, params, generator)
+
+    with pytest.raises(AssertionError):
+        _check_actions_with_log_probs(Wrong(Discrete(5)), torch.randn(3, 2, 5), seed=0)
 
 
 @pytest.mark.parametrize("name", options("distribution"))
