@@ -14,7 +14,7 @@ from hsuanwu.ops.losses import (
     importance_summary,
     policy_gradient_loss,
 )
-from hsuanwu.ops.vtrace import vtrace
+from hsuanwu.ops.vtrace import VTrace, vtrace
 from hsuanwu.xploit.learner.impala_settings import ImpalaSettings
 from hsuanwu.xploit.policy.base import Policy
 
@@ -29,43 +29,59 @@ def impala_loss(
     valid count for nothing, and ``loss_reduction="mean"`` divides by the number of those that do.
     """
     params, values = policy.unroll(batch.observation, batch.is_first, batch.last_action, batch.last_reward, init_state)
-    distribution, mask = policy.distribution, batch.valid
+    distribution, mask, reduction = policy.distribution, batch.valid, settings.loss_reduction
+    params, next_values, values = params[:-1], values.detach()[1:], values[:-1]
     # an ignored action may be anything, NaN too, which no mask would keep out of the gradient later
     action = torch.where(mask.view(*mask.shape, *[1] * (batch.action.dim() - 2)), batch.action, 0)
-    log_probs = distribution.log_prob(params[:-1], action)
-    entropies = distribution.entropy(params[:-1])
+    log_probs = distribution.log_prob(params, action)
+    entropies = distribution.entropy(params)
     log_rhos = log_probs.detach() - batch.log_prob
+    targets, advantages = _targets(batch, log_rhos, values.detach(), next_values, settings)
+    policy_loss = policy_gradient_loss(log_probs, advantages, mask, reduction)
+    value_loss = baseline_loss(values, targets, mask, reduction)
+    bonus_loss = entropy_loss(entropies, mask, reduction)
+    loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
+    report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
+    return loss, {name: part.detach() for name, part in report.items()} | _figures(
+        entropies.detach(), values.detach(), targets, log_rhos, mask, settings
+    )
+
+
+def _targets(
+    batch: Trajectory, log_rhos: Tensor, values: Tensor, next_values: Tensor, settings: ImpalaSettings
+) -> VTrace:
+    """Return V-trace's targets and advantages of a batch."""
     rewards = batch.reward
     if settings.reward_clip is not None:
         rewards = rewards.clamp(-settings.reward_clip, settings.reward_clip)
-    result = vtrace(
+    return vtrace(
         log_rhos,
         settings.discount * (~batch.terminated).float(),
         rewards,
-        values.detach()[:-1],
-        values.detach()[1:],
+        values,
+        next_values,
         cuts=batch.terminated | batch.truncated,
-        mask=mask,
+        mask=batch.valid,
         lambda_=settings.lambda_,
         clip_rho=settings.clip_rho,
         clip_c=settings.clip_c,
         clip_pg_rho=settings.clip_pg_rho,
     )
-    reduction = settings.loss_reduction
-    policy_loss = policy_gradient_loss(log_probs, result.advantages, mask, reduction)
-    value_loss = baseline_loss(values[:-1], result.targets, mask, reduction)
-    bonus_loss = entropy_loss(entropies, mask, reduction)
-    loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
-    report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
+
+
+@torch.no_grad()
+def _figures(
+    entropies: Tensor, values: Tensor, targets: Tensor, log_rhos: Tensor, mask: Tensor, settings: ImpalaSettings
+) -> dict[str, Tensor]:
+    """Return what tells how training goes; no gradient flows."""
     mean_rho, clipped_fraction = importance_summary(log_rhos, mask, settings.clip_rho)
-    report |= {
+    return {
         "entropy": -entropy_loss(entropies, mask, "mean"),
-        "value": _mean(values[:-1], mask),
-        "explained_variance": explained_variance(result.targets, values.detach()[:-1], mask),
+        "value": _mean(values, mask),
+        "explained_variance": explained_variance(targets, values, mask),
         "rho": mean_rho,
         "rho_clipped_fraction": clipped_fraction,
     }
-    return loss, report
 
 
 def _mean(x: Tensor, mask: Tensor) -> Tensor:

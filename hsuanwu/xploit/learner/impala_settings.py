@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ def _get(section: Any, name: str, default: Any) -> Any:
     return section.get(name, default) if isinstance(section, Mapping) else getattr(section, name, default)
 
 
+@functools.cache
 def _default(learner_class: type, name: str) -> Any:
     """Return the default of a constructor's parameter; that of a parent where a class passes arguments on."""
     for parent in learner_class.__mro__:

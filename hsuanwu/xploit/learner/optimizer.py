@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from torch.optim import Optimizer
 
 from hsuanwu.common.errors import ConfigurationError
 
+_GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+
 
 def make_optimizer(
     name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any] | None
 ) -> Optimizer:
-    """Return ``torch.optim.<name>`` over ``parameters``.
+    """Return ``torch.optim.<name>`` over ``parameters``, of a subclass that is not made for ``torch.compile``.
 
     Args:
         name: class name, ``"RMSprop"`` or ``"Adam"`` say.
@@ -44,10 +47,38 @@ def make_optimizer(
     if "eps" in inspect.signature(optimizer_class).parameters:
         arguments.setdefault("eps", eps)
     try:
-        return optimizer_class(parameters, lr=lr, **arguments)  # type: ignore[call-arg]
+        return _eager(name)(parameters, lr=lr, **arguments)  # type: ignore[call-arg]
     except (TypeError, ValueError) as error:
         shown = {"lr": lr, **arguments}
         raise ConfigurationError(f"learner.optimizer_kwargs: {name} refuses {shown}: {error}") from error
+
+
+@functools.cache
+def _eager(name: str) -> type[Optimizer]:
+    """Return a subclass of ``torch.optim.<name>`` that computes the same and is never compiled.
+
+    torch.optim guards some of its methods against being traced by torch's compiler, and imports it for that
+    at their first call: a second at the start of each run. An optimizer outside compiled code needs no guard.
+    """
+    optimizer_class = getattr(torch.optim, name)
+    step = inspect.unwrap(optimizer_class.step)
+
+    def plain_step(self: Any, closure: Callable[[], float] | None = None) -> Any:
+        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
+            return step(self, closure)
+
+    def reduce(self: Any) -> tuple[Any, ...]:
+        return _empty, (name,), self.__getstate__()
+
+    methods = {method: inspect.unwrap(getattr(optimizer_class, method)) for method in _GUARDED}
+    own = {"step": plain_step, "__reduce__": reduce, "__module__": __name__}
+    return type(name, (optimizer_class,), {**methods, **own})
+
+
+def _empty(name: str) -> Optimizer:
+    """Return what unpickling fills."""
+    cls = _eager(name)
+    return cls.__new__(cls)
 
 
 def _plain(value: Any) -> Any:

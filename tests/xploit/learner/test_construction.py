@@ -69,7 +69,7 @@ def test_by_position():
     learner = IMPALALearner(*values)
     assert isinstance(learner.actor, LstmPolicy)
     (group,) = learner.optimizer.param_groups
-    assert type(learner.optimizer) is torch.optim.RMSprop
+    assert isinstance(learner.optimizer, torch.optim.RMSprop)
     assert (group["lr"], group["eps"], group["alpha"]) == (0.25, 0.125, 0.99)
 
 

@@ -93,6 +93,16 @@ def test_the_hand_has_the_gradient_of_its_loss():
             assert (found[0] - found[1]) / 2e-5 == pytest.approx(gradient[name][index], rel=1e-5, abs=1e-7)
 
 
+def test_gradients_flow_through_the_loss_and_not_through_the_report():
+    policy, batch = tiny(1)
+    loss, report = impala_loss(policy, batch, (), SETTINGS)
+    assert loss.requires_grad and loss.shape == ()
+    for name, value in report.items():
+        assert not value.requires_grad and value.grad_fn is None and value.shape == (), name
+    loss.backward()  # the report holds no part of the graph, and does not change with it
+    assert report["loss"].item() == loss.item()
+
+
 def shifted(vtrace):
     """Swap what a row and the next one see: the bootstrap is the row's own value."""
     return lambda rhos, discounts, rewards, values, _, **others: vtrace(

@@ -1,4 +1,8 @@
+import copy
 import io
+import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -31,7 +35,7 @@ def optimizer_of(name, kwargs=None, lr=0.125, eps=0.25):
 def test_optimizers_by_name(name, kwargs, expected):
     for form in (lambda x: x, lambda x: None if x is None else OmegaConf.create(x)):
         optimizer = optimizer_of(name, form(kwargs))
-        assert type(optimizer) is getattr(torch.optim, name)
+        assert isinstance(optimizer, getattr(torch.optim, name)) and type(optimizer).__name__ == name
         (group,) = optimizer.param_groups
         assert {key: group[key] for key in expected} == expected
         assert name != "SGD" or "eps" not in group
@@ -44,6 +48,111 @@ def test_optimizers_learn(name):
     before = [parameter.clone() for parameter in learner.learner.parameters()]
     losses = [update(learner, batch)["baseline_loss"] for _ in range(20)]
     assert all(not torch.equal(x, y) for x, y in zip(before, learner.learner.parameters(), strict=True))
+    assert losses[-1] < losses[0]
+
+
+def twins(name, kwargs):
+    """Return ours and torch's optimizer, each over weights of its own that are equal."""
+    torch.manual_seed(0)
+    weights = [torch.nn.Parameter(torch.randn(3, 2)) for _ in range(2)]
+    weights[1].data.copy_(weights[0].data)
+    theirs = getattr(torch.optim, name)(weights[1:], lr=0.125, **kwargs)
+    ours = make_optimizer(name, weights[:1], 0.125, kwargs.get("eps", 0.25), kwargs)
+    return list(zip((ours, theirs), weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name, kwargs",
+    [
+        ("RMSprop", {"alpha": 0.9, "eps": 0.1, "momentum": 0.5}),
+        ("Adam", {"eps": 0.1, "amsgrad": True}),
+        ("AdamW", {"eps": 0.1, "weight_decay": 0.1}),
+        ("SGD", {"momentum": 0.5, "foreach": True}),
+        ("NAdam", {"eps": 0.1}),
+        ("Rprop", {}),
+        ("Muon", {"eps": 0.1}),
+    ],
+)
+def test_steps_are_those_of_torch(name, kwargs):
+    both = twins(name, kwargs)
+    for step in range(4):
+        gradient = torch.randn(3, 2)
+        for optimizer, weight in both:
+            optimizer.zero_grad()
+            assert weight.grad is None
+            weight.grad = gradient.clone()
+            optimizer.step()
+        assert torch.equal(both[0][1], both[1][1])
+        if step == 1:
+            saved = copy.deepcopy(both[1][0].state_dict())
+            both[0][0].load_state_dict(saved)
+    (ours, _), (theirs, _) = both
+    assert str(ours.state_dict()) == str(theirs.state_dict())
+
+
+def test_hooks_closures_and_copies_work():
+    optimizer = optimizer_of("RMSprop")
+    (weight,) = optimizer.param_groups[0]["params"]
+    called = []
+    optimizer.register_step_pre_hook(lambda *_: called.append("before"))
+    optimizer.register_step_post_hook(lambda *_: called.append("after"))
+
+    def loss():
+        value = (weight - 1).square().sum()
+        value.backward()
+        return value
+
+    assert optimizer.step(loss).item() == 6
+    assert called == ["before", "after"]
+    for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert type(twin) is type(optimizer) and str(twin.state_dict()) == str(optimizer.state_dict())
+        assert twin.param_groups[0]["params"][0] is not weight
+        twin.step()
+
+
+EVERYTHING = """
+import sys, torch
+from hsuanwu.xploit.learner.optimizer import make_optimizer
+weight = torch.nn.Parameter(torch.ones(3))
+for name in ("RMSprop", "Adam"):
+    optimizer = make_optimizer(name, [weight], 1e-3, 1e-8, None)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    optimizer.zero_grad()
+    weight.sum().backward()
+    optimizer.step()
+    schedule.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+print("torch._dynamo" in sys.modules)
+{}
+print("torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("last, expected", [("", "False"), ("torch.optim.SGD([weight])", "True")])
+def test_the_compiler_is_not_imported(last, expected):
+    command = [sys.executable, "-c", EVERYTHING.format(last)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.split() == ["False", expected]
+
+
+def test_torch_itself_is_not_changed():
+    optimizer = optimizer_of("SGD")
+    for name in ("step", "zero_grad"):
+        assert vars(type(optimizer))[name] is not getattr(torch.optim.SGD, name)
+        assert hasattr(getattr(torch.optim.SGD, name), "__wrapped__"), "torch's guards are where they were"
+
+
+def test_the_weights_of_a_compiled_network_are_stepped():
+    network = torch.nn.Linear(3, 2)
+    compiled = torch.compile(network, backend="eager")
+    optimizer = make_optimizer("RMSprop", compiled.parameters(), 0.1, 1e-8, None)
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = compiled(torch.ones(4, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
 
 

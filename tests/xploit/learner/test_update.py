@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.testing.learner import update
-from tests.xploit.learner.cases import BOX, batch_for, cfgs_of, make
+from hsuanwu.xploit.encoder import MlpEncoder
+from tests.xploit.learner.cases import BOX, OBSERVATION, batch_for, cfgs_of, make
 
 
 @pytest.fixture
@@ -191,6 +192,31 @@ def test_a_resumed_run_begins_with_its_rate():
     learner = make(lr=0.5)
     learner.make_lr_scheduler(Clock(total_steps=100, steps=75))
     assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.125)
+
+
+class WithBuffer(MlpEncoder):
+    """Counts its calls in a buffer that is no parameter."""
+
+    def __init__(self):
+        super().__init__(OBSERVATION, 8)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, observation):
+        self.calls += 1
+        return super().forward(observation)
+
+
+def test_an_update_publishes_all_weights_into_the_memory_of_the_actor():
+    learner = make(encoder=WithBuffer())
+    before = {name: x.data_ptr() for name, x in learner.actor.state_dict().items()}
+    old = copy.deepcopy(learner.actor.state_dict())
+    update(learner, batch_for(learner))
+    weights = learner.learner.state_dict()
+    for name, x in learner.actor.state_dict().items():
+        assert torch.equal(x, weights[name]) and not torch.equal(x, old[name]), name
+        assert x.data_ptr() == before[name] != weights[name].data_ptr(), name
+    assert not any(weight.requires_grad for weight in learner.actor.parameters())
+    assert all(weight.requires_grad for weight in learner.learner.parameters())
 
 
 def test_threads_wait_for_the_lock(learner, batch):
