@@ -5,6 +5,7 @@ from hsuanwu.xploit.encoder.combined import CombinedEncoder
 from hsuanwu.xploit.encoder.default import default_encoder
 from hsuanwu.xploit.encoder.espeholt_residual import EspeholtResidualEncoder
 from hsuanwu.xploit.encoder.identity import IdentityEncoder
+from hsuanwu.xploit.encoder.mixed_precision import MixedPrecisionEncoder
 from hsuanwu.xploit.encoder.mlp import MlpEncoder
 from hsuanwu.xploit.encoder.mnih_cnn import MnihCnnEncoder
 
@@ -13,6 +14,7 @@ __all__ = [
     "Encoder",
     "EspeholtResidualEncoder",
     "IdentityEncoder",
+    "MixedPrecisionEncoder",
     "MlpEncoder",
     "MnihCnnEncoder",
     "default_encoder",

@@ -11,7 +11,7 @@ from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
 from hsuanwu.xploit.encoder.base import Encoder
-from hsuanwu.xploit.encoder.frames import Frames, need_frames, num_outputs
+from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, need_frames, num_outputs
 
 
 @register("encoder", "espeholt_residual")
@@ -48,7 +48,7 @@ class EspeholtResidualEncoder(Encoder):
             )
         shape = need_frames("espeholt_residual", self.observation_space, least=1)
         counts = [shape[0], *channels]
-        sections = [_section(count, next_count) for count, next_count in pairwise(counts)]
+        sections = [_section(i, *pair) for i, pair in enumerate(pairwise(counts))]
         trunk = nn.Sequential(*sections, nn.ReLU(), nn.Flatten())
         linear = nn.Linear(num_outputs(trunk, shape), feature_dim)
         self.network = nn.Sequential(Frames(self.observation_space), trunk, linear, nn.ReLU())
@@ -73,9 +73,10 @@ class _ResidualBlock(nn.Module):
         return y
 
 
-def _section(channels: int, next_channels: int) -> nn.Sequential:
+def _section(index: int, channels: int, next_channels: int) -> nn.Sequential:
+    convolution = FrameConv2d if index == 0 else nn.Conv2d
     return nn.Sequential(
-        nn.Conv2d(channels, next_channels, kernel_size=3, padding=1),
+        convolution(channels, next_channels, kernel_size=3, padding=1),
         nn.MaxPool2d(kernel_size=3, stride=2, padding=1),
         _ResidualBlock(next_channels),
         _ResidualBlock(next_channels),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Box, Dict, Space
-from hsuanwu.ops.features import is_channels_last, scale
+from hsuanwu.ops.features import is_channels_last
 
 
 def frame_shape(space: Space) -> tuple[int, int, int] | None:
@@ -51,10 +52,10 @@ def need_frames(name: str, space: Space, least: int) -> tuple[int, int, int]:
 
 
 class Frames(nn.Module):
-    """Frames as they come, as float32 ``[N, C, H, W]`` in the channels-last layout of memory.
+    """Frames as they come, ``[N, C, H, W]`` in the channels-last layout of memory; bytes stay bytes.
 
-    Bytes are divided by 255. The layout (the shape is channels first all the same) is the fast one for
-    convolutions on CPUs, and for tensor cores.
+    The layout (the shape is channels first all the same) is the fast one for convolutions on CPUs, and for
+    tensor cores.
 
     Args:
         space: the observations; a space of frames.
@@ -65,10 +66,24 @@ class Frames(nn.Module):
         self._permute = is_channels_last(space.shape)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Return the frames for a convolution."""
+        """Return the frames for a ``FrameConv2d``."""
         if self._permute:
             frames = frames.permute(0, 3, 1, 2)
-        return scale(frames.contiguous(memory_format=torch.channels_last))
+        return frames.contiguous(memory_format=torch.channels_last)
+
+
+class FrameConv2d(nn.Conv2d):
+    """A convolution over frames: bytes count as 255ths, other numbers as they are.
+
+    The division is done once, in the weights: a pass over the frames would cost as much as the convolution.
+    """
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the convolution of ``[N, C, H, W]`` frames of any dtype, in that of the weights or of autocast."""
+        device = frames.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        weight = self.weight / 255 if frames.dtype == torch.uint8 else self.weight
+        return functional.conv2d(frames.to(dtype), weight, self.bias, self.stride, self.padding)
 
 
 def num_outputs(trunk: nn.Module, shape: tuple[int, int, int]) -> int:

@@ -8,7 +8,7 @@ from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
 from hsuanwu.xploit.encoder.base import Encoder
-from hsuanwu.xploit.encoder.frames import Frames, need_frames, num_outputs
+from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, need_frames, num_outputs
 
 LEAST_PIXELS = 36
 """Rows and columns that leave one output of the last convolution."""
@@ -41,7 +41,7 @@ class MnihCnnEncoder(Encoder):
         super().__init__(observation_space, feature_dim)
         shape = need_frames("mnih_cnn", self.observation_space, LEAST_PIXELS)
         trunk = nn.Sequential(
-            nn.Conv2d(shape[0], 32, kernel_size=8, stride=4),
+            FrameConv2d(shape[0], 32, kernel_size=8, stride=4),
             nn.ReLU(),
             nn.Conv2d(32, 64, kernel_size=4, stride=2),
             nn.ReLU(),
