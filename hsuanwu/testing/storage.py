@@ -19,7 +19,7 @@ def check_storage(storage: Storage, seed: int = 0) -> None:
     """Assert that a storage keeps the contract of storages.
 
     Its slots share no memory with each other, and hold what was written; a batch is the slots side by side, in
-    the order given, and a copy of them.
+    the order given, and a copy of them, in memory of the storage's or of the caller's.
 
     Args:
         storage: any storage; its slots are overwritten.
@@ -33,6 +33,7 @@ def check_storage(storage: Storage, seed: int = 0) -> None:
         check_slot(storage.slot(index), seed + index)
     for count in range(1, storage.num_slots + 1):
         _check_batch(storage, slots[::-1][:count], seed + count)
+        _check_batch_out(storage, slots[:count], seed + count)
 
 
 def check_shared_storage(storage: Storage, seed: int = 0) -> None:
@@ -76,6 +77,26 @@ def _check_batch(storage: Storage, slots: list[Slot], seed: int) -> None:
     for slot in slots:
         check_slot(slot, seed + slot.index)
         fill_slot(slot, seed + 100 + slot.index)
+    _check_is_side_by_side(batch, kept)
+
+
+def _check_batch_out(storage: Storage, slots: list[Slot], seed: int) -> None:
+    """Two batches of the caller's and one of the storage's are three: none is overwritten by the others."""
+    own = storage.batch(slots)
+    outs = [own.map(torch.empty_like), None, own.map(torch.empty_like)]
+    kept = []
+    for number, out in enumerate(outs):
+        for slot in slots:
+            fill_slot(slot, seed + 200 + 100 * number + slot.index)
+        kept.append([slot.trajectory.map(torch.clone) for slot in slots])
+        batch = storage.batch(slots, out)
+        for (name, found), (_, wanted) in zip(_leaves(batch), _leaves(out or own), strict=True):
+            assert found.data_ptr() == wanted.data_ptr(), f"{name} of a batch lies elsewhere than it should"
+    for out, trajectories in zip(outs, kept, strict=True):
+        _check_is_side_by_side(out or own, trajectories)
+
+
+def _check_is_side_by_side(batch: Trajectory, kept: list[Trajectory]) -> None:
     assert batch.num_steps == kept[0].num_steps, "a batch has other steps than its slots"
     assert batch.num_envs == sum(trajectory.num_envs for trajectory in kept), "environments are missing"
     for f in fields(Trajectory):
@@ -89,9 +110,12 @@ def _check_batch(storage: Storage, slots: list[Slot], seed: int) -> None:
 
 
 def _tensors(slot: Slot) -> list[tuple[str, Tensor]]:
-    trajectory = [pair for f in fields(Trajectory) for pair in named_leaves(getattr(slot.trajectory, f.name), f.name)]
     own = [(name, getattr(slot, name)) for name in ("episode_return", "episode_length", "seconds")]
-    return trajectory + own
+    return _leaves(slot.trajectory) + own
+
+
+def _leaves(trajectory: Trajectory) -> list[tuple[str, Tensor]]:
+    return [pair for f in fields(Trajectory) for pair in named_leaves(getattr(trajectory, f.name), f.name)]
 
 
 def _contents(slot: Slot, seed: int) -> list[Tensor]:

@@ -23,8 +23,11 @@ class Storage(ABC):
         """Return slot ``index``; the same memory in every process that holds the storage."""
 
     @abstractmethod
-    def batch(self, slots: Sequence[Slot]) -> Trajectory:
+    def batch(self, slots: Sequence[Slot], out: Trajectory | None = None) -> Trajectory:
         """Return the slots side by side, copied: they are free again when the call returns.
 
-        The tensors belong to the storage and hold until the next call.
+        Args:
+            slots: what is copied, in this order.
+            out: what is overwritten and returned, with the shapes and dtypes that a batch of as many slots has;
+                None for tensors that belong to the storage and hold until the next call without ``out``.
         """

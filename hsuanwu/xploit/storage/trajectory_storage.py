@@ -31,7 +31,8 @@ class TrajectoryStorage(Storage):
         state_spec: nest of ``TensorSpec``, the recurrent state of one environment; ``()`` without.
         shared: whether the slots lie in shared memory.
         slots_per_actor: k; with 2 an actor fills one while the learner reads the other. More slots let
-            actors run further ahead of the learner, and their data grow older.
+            actors run further ahead of the learner, and their data grow older. None is 2, or as many as keep two
+            batches in flight where ``num_actors`` or ``envs_per_actor`` is chosen automatically.
 
     Raises:
         ConfigurationError: if ``slots_per_actor`` is below 1.
@@ -52,8 +53,9 @@ class TrajectoryStorage(Storage):
         num_actors: int,
         state_spec: Nest,
         shared: bool,
-        slots_per_actor: int = 2,
+        slots_per_actor: int | None = None,
     ) -> None:
+        slots_per_actor = 2 if slots_per_actor is None else slots_per_actor
         if slots_per_actor < 1:
             raise ConfigurationError(f"storage.slots_per_actor: found {slots_per_actor}; use 1 or more")
         self.slots_per_actor = slots_per_actor
@@ -76,10 +78,12 @@ class TrajectoryStorage(Storage):
             seconds=tensors["seconds"],
         )
 
-    def batch(self, slots: Sequence[Slot]) -> Trajectory:
-        if len(slots) not in self._batches:
-            self._batches[len(slots)] = _empty_like(slots[0].trajectory)
-        return concatenate([slot.trajectory for slot in slots], self._batches[len(slots)])
+    def batch(self, slots: Sequence[Slot], out: Trajectory | None = None) -> Trajectory:
+        if out is None:
+            if len(slots) not in self._batches:
+                self._batches[len(slots)] = _empty_like(slots[0].trajectory)
+            out = self._batches[len(slots)]
+        return concatenate([slot.trajectory for slot in slots], out)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_batches": {}}

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import map_nest
 from hsuanwu.common.registry import options
 from hsuanwu.common.slab import TensorSpec
 from hsuanwu.common.slot import Activity
 from hsuanwu.common.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
+from hsuanwu.common.trajectory import concatenate
 from hsuanwu.testing.storage import check_shared_storage, check_slot, check_storage, fill_slot
 from hsuanwu.xploit.storage import TrajectoryStorage
 
@@ -102,20 +104,31 @@ class OverlappingStorage(TrajectoryStorage):
 
 
 class LendingStorage(TrajectoryStorage):
-    def batch(self, slots):
-        return slots[0].trajectory if len(slots) == 1 else super().batch(slots)
+    def batch(self, slots, out=None):
+        return slots[0].trajectory if len(slots) == 1 and out is None else super().batch(slots, out)
 
 
 class SortingStorage(TrajectoryStorage):
-    def batch(self, slots):
-        return super().batch(sorted(slots, key=lambda slot: slot.index))
+    def batch(self, slots, out=None):
+        return super().batch(sorted(slots, key=lambda slot: slot.index), out)
 
 
 class StateOfOneStorage(TrajectoryStorage):
-    def batch(self, slots):
-        batch = super().batch(slots)
-        batch.init_state = super().batch([slots[0]] * len(slots)).init_state
+    def batch(self, slots, out=None):
+        batch = super().batch(slots, out)
+        map_nest(lambda x: x.unflatten(0, (len(slots), B)).copy_(x[:B].clone()), batch.init_state)
         return batch
+
+
+class DeafStorage(TrajectoryStorage):
+    def batch(self, slots, out=None):
+        return super().batch(slots)
+
+
+class OneBatchStorage(TrajectoryStorage):
+    def batch(self, slots, out=None):
+        batch = super().batch(slots)
+        return batch if out is None else concatenate([batch], out)
 
 
 class OwnMemoryStorage(TrajectoryStorage):
@@ -124,7 +137,9 @@ class OwnMemoryStorage(TrajectoryStorage):
 
 
 @pytest.mark.parametrize(
-    "mutant", [OverlappingStorage, LendingStorage, SortingStorage, StateOfOneStorage], ids=lambda cls: cls.__name__
+    "mutant",
+    [OverlappingStorage, LendingStorage, SortingStorage, StateOfOneStorage, DeafStorage, OneBatchStorage],
+    ids=lambda cls: cls.__name__,
 )
 def test_mutants_are_caught(mutant):
     with pytest.raises(AssertionError):
