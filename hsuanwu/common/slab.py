@@ -29,7 +29,7 @@ class Slab:
     """One block of zeroed bytes and the tensors that lie in it.
 
     With ``shared=True`` the block is shared memory without a name in the file system (torch's file
-    descriptor strategy): a slab that is an argument of a spawned process maps the same bytes there,
+    descriptor strategy): a slab that is an argument of another process maps the same bytes there,
     and the system takes the memory back when the last process that maps it is gone, however it ends.
 
     Args:

@@ -12,12 +12,15 @@ from hsuanwu.common.trajectory import Trajectory
 
 
 class Activity(IntEnum):
-    """What an actor's time goes to; the index of each in ``Slot.seconds``."""
+    """What an actor's time goes to; the index of each in ``Slot.seconds``.
+
+    Transport is all that moves data: from the environments into slots, weights, the slots themselves.
+    """
 
     ENVIRONMENT = 0
     INFERENCE = 1
     WAITING = 2
-    OTHER = 3
+    TRANSPORT = 3
 
 
 @dataclass

@@ -7,14 +7,14 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
-from hsuanwu.common.nest import Nest, map_nest
-from hsuanwu.common.protocols import EnvFactory, Step, VectorEnv
+from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.common.slot import Activity, Slot
-from hsuanwu.common.trajectory import Trajectory
+from hsuanwu.runtime.group import Group
+from hsuanwu.runtime.slot_view import SlotView
+from hsuanwu.runtime.stepper import Stepper, make_stepper
 from hsuanwu.runtime.stopwatch import Stopwatch
 from hsuanwu.runtime.transport.base import ActorEnd
 from hsuanwu.xploit.policy.base import Policy
@@ -26,24 +26,44 @@ class Actor:
     Args:
         env_factory: builds the environments.
         policy: acts; each actor works on a copy of its own, with the weights that the transport brings.
-        num_envs: B, environments stepped together with one forward pass.
+        num_envs: B, environments that an actor steps.
         rollout_length: T, steps of each environment in a slot.
         seed: seed of the run; each actor derives streams of its own from it.
+        overlap: double-buffered sampling: the environments are two groups, and while one steps, the other one's
+            actions are inferred. Without it all are stepped together, with one forward pass.
+        device: where actions are inferred; one that other processes have no share in.
     """
 
-    def __init__(self, env_factory: EnvFactory, policy: Policy, num_envs: int, rollout_length: int, seed: int) -> None:
+    def __init__(
+        self,
+        env_factory: EnvFactory,
+        policy: Policy,
+        num_envs: int,
+        rollout_length: int,
+        seed: int,
+        overlap: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.env_factory, self.policy = env_factory, policy
         self.num_envs, self.rollout_length, self.seed = num_envs, rollout_length, seed
+        self.overlap, self.device = overlap and num_envs > 1, torch.device(device)
 
     def run(self, end: ActorEnd, index: int) -> Iterator[None]:
         """Fill slots as actor ``index``; yields after each, returns when ``end.acquire`` gives None."""
-        env = self.env_factory(self.num_envs)
+        policy = copy.deepcopy(self.policy).eval().to(self.device)
+        rollout = _Rollout(policy, self.rollout_length, derive_seed(self.seed, "actor", index, "policy"))
         try:
-            rollout = _Rollout(env, copy.deepcopy(self.policy).eval(), self.rollout_length, self.seed, index)
+            for number, size in enumerate(self._group_sizes()):
+                seed = derive_seed(self.seed, "actor", index, "environment", *[number] * bool(number))
+                rollout.add(self.env_factory(size), seed, self.overlap)
             while rollout.fill_next(end):
                 yield
         finally:
-            env.close()
+            rollout.close()
+
+    def _group_sizes(self) -> list[int]:
+        half = self.num_envs // 2
+        return [self.num_envs - half, half] if self.overlap else [self.num_envs]
 
     def __getstate__(self) -> dict[str, Any]:
         # torch would share the weights with the other process; a copy by value is wanted
@@ -57,25 +77,24 @@ class Actor:
 
 
 class _Rollout:
-    """Environments, policy, and what is carried from one slot to the next."""
+    """Policy and environments, and the loop over the rows of a slot."""
 
-    def __init__(self, env: VectorEnv, policy: Policy, num_steps: int, seed: int, index: int) -> None:
-        self._env, self._policy, self._num_steps = env, policy, num_steps
-        self._generator = make_generator(derive_seed(seed, "actor", index, "policy"))
+    def __init__(self, policy: Policy, num_steps: int, seed: int) -> None:
+        self._policy, self._num_steps = policy, num_steps
+        device = next((weight.device for weight in policy.parameters()), "cpu")
+        self._generator = make_generator(seed, device)
+        self._groups: list[Group] = []
+        self._steppers: list[Stepper] = []
+        self._envs: list[VectorEnv] = []
+        self._views: dict[int, list[SlotView]] = {}
         self._version = -1
         self._stopwatch = Stopwatch()
-        self._views: dict[int, Trajectory] = {}
-        num_envs = env.num_envs
-        self._first_row: tuple[Nest, ...] = (
-            env.reset(derive_seed(seed, "actor", index, "environment")),
-            np.ones(num_envs, bool),
-            np.zeros((num_envs, *env.action_space.shape), env.action_space.dtype),
-            np.zeros(num_envs, np.float32),
-        )
-        self._state = policy.init_state(num_envs)
-        self._has_ended = np.zeros(num_envs, bool)
-        self._episode_return = np.zeros(num_envs)
-        self._episode_length = np.zeros(num_envs, np.int64)
+
+    def add(self, env: VectorEnv, seed: int, overlap: bool) -> None:
+        """Take environments over: from now on they are closed with the rollout."""
+        self._steppers.append(make_stepper(env, overlap))
+        self._envs.append(env)
+        self._groups.append(Group(env, self._policy, seed))
 
     def fill_next(self, end: ActorEnd) -> bool:
         """Fill one slot with the latest weights and commit it; False where there shall be no more."""
@@ -85,71 +104,49 @@ class _Rollout:
             return False
         weights = end.weights(self._version)
         if weights is not None:
-            self._policy.load_state_dict(weights.tensors)
+            weights.load_into(self._policy)
             self._version = weights.version
         self._fill(slot)
-        self._stopwatch.lap(Activity.OTHER)
+        self._stopwatch.lap(Activity.TRANSPORT)
         slot.seconds.copy_(torch.from_numpy(self._stopwatch.read()))
         end.commit(slot)
         return True
 
     @torch.inference_mode()
     def _fill(self, slot: Slot) -> None:
-        trajectory, rows = slot.trajectory, self._rows(slot)
-        trajectory.policy_version.fill_(self._version)
-        map_nest(lambda target, x: target.copy_(x), trajectory.init_state, self._state)
-        slot.episode_return.zero_()
-        slot.episode_length.zero_()
-        map_nest(lambda target, x: np.copyto(target[0], x), _seen(rows), self._first_row)
-        for t in range(self._num_steps):
-            self._stopwatch.lap(Activity.OTHER)
-            self._act(trajectory, t)
-            self._stopwatch.lap(Activity.INFERENCE)
-            result = self._env.step(rows.action[t])
-            self._stopwatch.lap(Activity.ENVIRONMENT)
-            self._record(rows, t, result)
-            self._count_episodes(slot, t, result)
-        self._first_row = map_nest(lambda x: x[-1].copy(), _seen(rows))
+        lanes = list(zip(self._groups, self._steppers, self._view(slot), strict=True))
+        lap = self._stopwatch.lap
+        for group, _, view in lanes:
+            group.begin(view, self._version)
+        for t in range(self._num_steps + 1):
+            for group, stepper, view in lanes:
+                if t > 0:
+                    lap(Activity.TRANSPORT)
+                    result = stepper.receive()
+                    lap(Activity.ENVIRONMENT)
+                    group.record(view, t - 1, result)
+                if t < self._num_steps:
+                    lap(Activity.TRANSPORT)
+                    action = group.act(view, t, self._generator)
+                    lap(Activity.INFERENCE)
+                    stepper.send(action, view.next_observation[t])
+                    lap(Activity.ENVIRONMENT)
+        for group, _, view in lanes:
+            group.finish(view)
 
-    def _act(self, trajectory: Trajectory, t: int) -> None:
-        observation, is_first, last_action, last_reward = map_nest(lambda x: x[t], _seen(trajectory))
-        step = self._policy.act(observation, is_first, last_action, last_reward, self._state, self._generator)
-        trajectory.action[t] = step.action
-        trajectory.log_prob[t] = step.log_prob
-        self._state = step.state
-
-    def _record(self, rows: Any, t: int, result: Step) -> None:
-        """Write the outcome of the action of row t, and what is seen in the row after it."""
-        is_first = self._has_ended
-        self._has_ended = result.terminated | result.truncated
-        np.logical_not(is_first, out=rows.valid[t])
-        rows.reward[t], rows.terminated[t], rows.truncated[t] = result.reward, result.terminated, result.truncated
-        map_nest(lambda target, x: np.copyto(target[t + 1], x), rows.observation, result.observation)
-        rows.is_first[t + 1] = is_first
-        rows.last_action[t + 1] = rows.action[t]
-        rows.last_reward[t + 1] = rows.reward[t]
-        if is_first.any():
-            rows.last_action[t + 1, is_first] = 0
-            rows.last_reward[t + 1, is_first] = 0
-
-    def _count_episodes(self, slot: Slot, t: int, result: Step) -> None:
-        """Keep returns and lengths, raw and undiscounted, and write those of the episodes that ended."""
-        self._episode_return += result.reward
-        self._episode_length += slot.trajectory.valid[t].numpy()
-        if self._has_ended.any():
-            ended = self._has_ended
-            slot.episode_return[t] = torch.from_numpy(self._episode_return * ended)
-            slot.episode_length[t] = torch.from_numpy(self._episode_length * ended)
-            self._episode_return[ended] = 0
-            self._episode_length[ended] = 0
-
-    def _rows(self, slot: Slot) -> Any:
-        """Return the slot's trajectory as numpy arrays over the same memory."""
+    def _view(self, slot: Slot) -> list[SlotView]:
+        """Return the columns of each group, side by side."""
         if slot.index not in self._views:
-            self._views[slot.index] = slot.trajectory.map(lambda x: x.numpy())
+            start, views = 0, []
+            for group in self._groups:
+                views.append(SlotView(slot, start, group.env.num_envs))
+                start += group.env.num_envs
+            self._views[slot.index] = views
         return self._views[slot.index]
 
-
-def _seen(trajectory: Trajectory) -> tuple[Nest, ...]:
-    """Return what a policy sees, ``[T + 1, ...]`` leaves."""
-    return trajectory.observation, trajectory.is_first, trajectory.last_action, trajectory.last_reward
+    def close(self) -> None:
+        """Close the environments."""
+        for stepper in self._steppers:
+            stepper.close()
+        for env in self._envs:
+            env.close()

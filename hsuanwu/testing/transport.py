@@ -7,6 +7,7 @@ Each takes ``make``, which returns a new transport for a storage and a board::
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,14 +15,15 @@ import torch
 
 from hsuanwu.common.slab import TensorSpec
 from hsuanwu.common.spaces import Box, Discrete
-from hsuanwu.runtime.transport import ActorEnd, ActorError, LearnerEnd, Transport
+from hsuanwu.runtime.transport import ActorEnd, ActorError, LearnerEnd, StoppedError, Transport
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.storage import TrajectoryStorage
 
 MakeTransport = Callable[[TrajectoryStorage, WeightBoard], Transport]
 
-_NUM_ACTORS, _NUM_STEPS, _NUM_ENVS = 2, 3, 4
+_NUM_ACTORS, _NUM_STEPS, _NUM_ENVS, _NUM_SLOTS = 2, 3, 4, 4
 _WEIGHT_SHAPE = (200, 50)
+_PATIENCE_SECONDS = 10.0
 
 
 class CountingProgram:
@@ -65,15 +67,17 @@ def check_transport(make: MakeTransport) -> None:
     """
     check_delivery(make)
     check_weights(make)
+    check_concurrency(make)
     check_dead_actor(make)
+    check_stop(make)
     check_close(make)
 
 
 def check_delivery(make: MakeTransport) -> None:
     """Each rollout arrives once, unchanged while the learner holds it, in the order of its actor."""
     with _Launched(make, CountingProgram()) as end:
-        end.publish(_weights(0))
-        seen: dict[int, int] = {actor: 0 for actor in range(_NUM_ACTORS)}
+        seen = dict.fromkeys(range(_NUM_ACTORS), 0)
+        handed_out = dict.fromkeys(range(_NUM_SLOTS), 1)
         for _ in range(20):
             slots = end.collect(2)
             assert len({slot.index for slot in slots}) == 2, "a slot was delivered twice at once"
@@ -81,31 +85,50 @@ def check_delivery(make: MakeTransport) -> None:
                 action, reward = slot.trajectory.action, slot.trajectory.reward
                 assert (action == slot.actor).all(), "a slot came from an actor that does not own it"
                 assert (reward == seen[slot.actor]).all(), "a rollout was lost, repeated or overwritten"
+                assert slot.sequence == handed_out[slot.index], "a slot does not count how often it was handed out"
                 seen[slot.actor] += 1
+                handed_out[slot.index] += 1
             end.release(slots)
 
 
 def check_weights(make: MakeTransport) -> None:
-    """Versions never go back, are never torn, and lag no further behind than there are slots."""
+    """Versions never go back, are never torn, and are no older in a slot than its last release."""
     with _Launched(make, CountingProgram()) as end:
         last = dict.fromkeys(range(_NUM_ACTORS), 0)
-        num_slots = _storage(shared=False).num_slots
-        for version in range(60):
+        released = dict.fromkeys(range(_NUM_SLOTS), 0)
+        for version in range(1, 60):
             end.publish(_weights(version))
             (slot,) = end.collect(1)
             acted = int(slot.trajectory.policy_version[0])
             low, high = slot.trajectory.observation[..., 0].unique(), slot.trajectory.observation[..., 1].unique()
             assert low.tolist() == high.tolist() == [acted], "an actor saw half of a version"
             assert acted >= last[slot.actor], "an actor went back to older weights"
-            assert version - acted <= 2 * num_slots, f"version {acted} arrived at version {version}"
-            last[slot.actor] = acted
+            assert acted >= released[slot.index], f"a slot of version {released[slot.index]} came with {acted}"
+            last[slot.actor], released[slot.index] = acted, version
             end.release([slot])
+
+
+def check_concurrency(make: MakeTransport) -> None:
+    """Actors act between two calls of ``collect`` if, and only if, the transport says that they are concurrent."""
+    launched = _Launched(make, CountingProgram())
+    with launched as end:
+        end.release(end.collect(1))
+        lags = []
+        for version in range(1, 5):
+            time.sleep(0.1 * version)
+            end.publish(_weights(version))
+            (slot,) = end.collect(1)
+            lags.append(version - int(slot.trajectory.policy_version[0]))
+            end.release([slot])
+            if lags[-1] > 0:
+                break
+        acted_meanwhile = lags[-1] > 0
+        assert acted_meanwhile == launched.transport.is_concurrent, f"is_concurrent is wrong: lags of {lags} versions"
 
 
 def check_dead_actor(make: MakeTransport) -> None:
     """An exception in an actor reaches ``collect`` with its traceback."""
     with _Launched(make, CountingProgram(fail_at=2)) as end:
-        end.publish(_weights(0))
         try:
             for _ in range(10):
                 end.release(end.collect(1))
@@ -115,21 +138,45 @@ def check_dead_actor(make: MakeTransport) -> None:
         raise AssertionError("an actor died and nobody noticed")
 
 
+def check_stop(make: MakeTransport) -> None:
+    """``stop`` ends a ``collect`` that goes on in another thread, and refuses any later one."""
+    for is_starved in (False, True):
+        launched = _Launched(make, CountingProgram())
+        with launched as end:
+            held = end.collect(_NUM_SLOTS) if is_starved else []
+            caught: list[Exception] = []
+            thread = threading.Thread(target=_collect_for_ever, args=(end, caught), daemon=True)
+            thread.start()
+            time.sleep(0.2)
+            end.stop()
+            end.stop()
+            thread.join(_PATIENCE_SECONDS)
+            assert not thread.is_alive(), "collect went on after stop"
+            if launched.transport.is_concurrent or not is_starved:
+                assert isinstance(caught[0], StoppedError), f"collect ended with {caught[0]!r}"
+            end.release(held)
+            for _ in range(2):
+                try:
+                    end.collect(1)
+                except StoppedError:
+                    continue
+                raise AssertionError("collect went on after stop")
+
+
 def check_close(make: MakeTransport) -> None:
     """A transport can be closed before it is launched, twice, and while the learner holds slots."""
     storage, board = _storage(shared=True), _board(shared=True)
     make(storage, board).close()
     transport = make(storage, board)
-    end = transport.launch(CountingProgram(), _NUM_ACTORS)
-    end.publish(_weights(0))
-    end.collect(1)
+    board.publish(_weights(0))
+    transport.launch(CountingProgram(), _NUM_ACTORS).collect(1)
     transport.close()
     transport.close()
 
 
 def _storage(shared: bool) -> TrajectoryStorage:
     return TrajectoryStorage(
-        Box(-1, 1, (2,)), Discrete(3), _NUM_STEPS, _NUM_ENVS, _NUM_ACTORS, (), shared, slots_per_actor=2
+        Box(-1, 1, (2,)), Discrete(3), _NUM_STEPS, _NUM_ENVS, _NUM_ACTORS, (), shared, _NUM_SLOTS // _NUM_ACTORS
     )
 
 
@@ -142,14 +189,24 @@ def _weights(version: int) -> Weights:
 
 
 class _Launched:
-    """A transport that is launched on entry and closed on exit."""
+    """A transport that is launched with version 0 of the weights on entry, and closed on exit."""
 
     def __init__(self, make: MakeTransport, program: CountingProgram) -> None:
-        self._transport = make(_storage(shared=True), _board(shared=True))
+        board = _board(shared=True)
+        board.publish(_weights(0))
+        self.transport = make(_storage(shared=True), board)
         self._program = program
 
     def __enter__(self) -> LearnerEnd:
-        return self._transport.launch(self._program, _NUM_ACTORS)
+        return self.transport.launch(self._program, _NUM_ACTORS)
 
     def __exit__(self, *_: object) -> None:
-        self._transport.close()
+        self.transport.close()
+
+
+def _collect_for_ever(end: LearnerEnd, caught: list[Exception]) -> None:
+    try:
+        while True:
+            end.release(end.collect(1))
+    except Exception as error:
+        caught.append(error)

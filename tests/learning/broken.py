@@ -10,7 +10,7 @@ import torch
 
 from hsuanwu.common.nest import map_nest
 from hsuanwu.env import serial_vector_env, single_env
-from hsuanwu.runtime import actor
+from hsuanwu.runtime.group import Group
 from hsuanwu.xploit.learner import impala, impala_loss
 from hsuanwu.xplore.distribution import MultiCategorical
 
@@ -62,9 +62,9 @@ def descends_the_policy_gradient(monkeypatch):
 
 def acts_on_another_environment(monkeypatch):
     """Actions reach the environments in another order than observations come from them."""
-    right = serial_vector_env.SerialVectorEnv.step
+    right = serial_vector_env.SerialVectorEnv._play
     monkeypatch.setattr(
-        serial_vector_env.SerialVectorEnv, "step", lambda self, action: right(self, np.roll(action, 1, 0))
+        serial_vector_env.SerialVectorEnv, "_play", lambda self, action, rows: right(self, np.roll(action, 1, 0), rows)
     )
 
 
@@ -87,23 +87,24 @@ def drops_init_state(monkeypatch):
 
 def forgets_between_rollouts(monkeypatch):
     """Each slot begins with a fresh state: actor and learner agree, so that no ratio tells."""
-    right = actor._Rollout._fill
+    right = Group.begin
 
-    def fill(self, slot):
-        self._state = self._policy.init_state(self._env.num_envs)
-        right(self, slot)
+    def begin(self, view, version):
+        self._state = self._policy.init_state(self.env.num_envs)
+        right(self, view, version)
 
-    monkeypatch.setattr(actor._Rollout, "_fill", fill)
+    monkeypatch.setattr(Group, "begin", begin)
 
 
 def marks_first_rows_late(monkeypatch):
     """The state is reset after an episode's first row, not before; actor and learner agree on it."""
-    right = actor._Rollout._record
+    right = Group.record
 
-    def record(self, rows, t, result):
-        right(self, rows, t, result)
+    def record(self, view, t, result):
+        right(self, view, t, result)
+        rows = view.arrays
         # row t was a reset: it is followed by the first row, and that by the one that is marked now
-        late, self._late = getattr(self, "_late", np.ones(self._env.num_envs, bool)), ~rows.valid[t]
+        late, self._late = getattr(self, "_late", np.ones(self.env.num_envs, bool)), ~rows.valid[t]
         rows.is_first[t + 1] = late
 
-    monkeypatch.setattr(actor._Rollout, "_record", record)
+    monkeypatch.setattr(Group, "record", record)

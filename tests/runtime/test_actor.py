@@ -29,31 +29,47 @@ class ScriptedEnv:
     Environment 0 ends by termination, 1 by truncation, 2 by both at once.
     """
 
-    num_envs, observation_space, action_space = NUM_ENVS, OBSERVATION, ACTION
+    observation_space, action_space = OBSERVATION, ACTION
 
-    def __init__(self):
+    def __init__(self, start=0, num_envs=NUM_ENVS):
+        self.index, self.num_envs = np.arange(start, start + num_envs), num_envs
         self.actions = []
         self.is_closed = False
 
     def reset(self, seed):
-        self.episode, self.time = np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, int)
-        self.has_ended = np.zeros(NUM_ENVS, bool)
+        self.seed = seed
+        self.episode, self.time = np.zeros(self.num_envs, int), np.zeros(self.num_envs, int)
+        self.has_ended = np.zeros(self.num_envs, bool)
         return self.observe()
 
     def observe(self):
-        return np.stack([np.arange(NUM_ENVS), self.episode, self.time], 1).astype(np.float32)
+        return np.stack([self.index, self.episode, self.time], 1).astype(np.float32)
 
     def step(self, action):
         self.actions.append(action.copy())
         was_end = self.has_ended
         self.time = np.where(was_end, 0, self.time + 1)
         self.episode = self.episode + was_end
-        self.has_ended = (self.time >= LENGTHS) & ~was_end
-        reward = np.where(was_end, 0.0, 100.0 * self.episode + self.time + 0.25)
-        return Step(self.observe(), reward, self.has_ended & [True, False, True], self.has_ended & [False, True, True])
+        self.has_ended = (self.time >= np.array(LENGTHS)[self.index]) & ~was_end
+        reward = np.where(was_end, 0.0, 100.0 * self.episode + self.time + 0.25 + 0.125 * self.index)
+        return Step(self.observe(), reward, self.has_ended & (self.index != 1), self.has_ended & (self.index != 0))
 
     def close(self):
         self.is_closed = True
+
+
+class Scripts:
+    """A factory whose environments are numbered one after the other, and what they did."""
+
+    def __init__(self):
+        self.envs = []
+
+    def __call__(self, num_envs):
+        self.envs.append(ScriptedEnv(sum(env.num_envs for env in self.envs), num_envs))
+        return self.envs[-1]
+
+    def actions(self, t):
+        return np.concatenate([env.actions[t] for env in self.envs])
 
 
 class ListEnd(ActorEnd):
@@ -77,17 +93,23 @@ def make_policy(policy_class):
     return policy_class(MlpEncoder(OBSERVATION, 8), Categorical(ACTION), 8, None)
 
 
+@pytest.fixture(params=[False, True], ids=["together", "overlap"])
+def overlap(request):
+    return request.param
+
+
 @pytest.fixture(params=[FeedForwardPolicy, LstmPolicy])
-def run(request):
-    """Return (environment, slots) of five rollouts."""
+def run(request, overlap):
+    """Return (environments, slots, policy) of five rollouts; overlapping ones are two and one side by side."""
     policy = make_policy(request.param)
-    env = ScriptedEnv()
+    envs = Scripts()
     storage = TrajectoryStorage(OBSERVATION, ACTION, NUM_STEPS, NUM_ENVS, 1, policy.state_spec, False, NUM_SLOTS)
     end = ListEnd([storage.slot(i) for i in range(NUM_SLOTS)], Weights(7, policy.state_dict()))
-    for _ in Actor(lambda num_envs: env, policy, NUM_ENVS, NUM_STEPS, seed=3).run(end, 0):
+    for _ in Actor(envs, policy, NUM_ENVS, NUM_STEPS, seed=3, overlap=overlap).run(end, 0):
         pass
     assert len(end.committed) == NUM_SLOTS
-    return env, end.committed, policy
+    assert [env.num_envs for env in envs.envs] == ([2, 1] if overlap else [3])
+    return envs, end.committed, policy
 
 
 def joined(slots, name, rows=NUM_STEPS):
@@ -95,7 +117,7 @@ def joined(slots, name, rows=NUM_STEPS):
 
 
 def test_rows_follow_the_environment(run):
-    env, slots, _ = run
+    envs, slots, _ = run
     twin = ScriptedEnv()
     observation, is_first = twin.reset(0), np.ones(NUM_ENVS, bool)
     last_action, last_reward, has_ended = np.zeros(NUM_ENVS), np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, bool)
@@ -106,7 +128,7 @@ def test_rows_follow_the_environment(run):
         np.testing.assert_array_equal(row["last_action"], last_action)
         np.testing.assert_array_equal(row["last_reward"], last_reward)
         action = joined(slots, "action")[t]
-        np.testing.assert_array_equal(action, env.actions[t])
+        np.testing.assert_array_equal(action, envs.actions(t))
         np.testing.assert_array_equal(joined(slots, "valid")[t], ~has_ended)
         is_first = has_ended
         observation, reward, terminated, truncated = twin.step(action)
@@ -143,7 +165,7 @@ def test_episodes_are_counted_raw(run):
         ended = np.flatnonzero(lengths[:, i])
         assert ended.size and (lengths[ended, i] == length).all()
         for episode, t in enumerate(ended):
-            expected = sum(100.0 * episode + step + 0.25 for step in range(1, length + 1))
+            expected = sum(100.0 * episode + step + 0.25 + 0.125 * i for step in range(1, length + 1))
             assert returns[t, i] == pytest.approx(expected)
 
 
@@ -164,17 +186,30 @@ def test_all_time_is_accounted_for(run):
         assert slot.seconds.sum() > 0
 
 
-def test_the_environment_is_closed(run):
-    assert run[0].is_closed
+def test_the_environments_are_closed(run):
+    assert all(env.is_closed for env in run[0].envs)
 
 
-def test_four_actors_have_four_streams():
+def first_actions(policy, index, overlap=False):
+    """Return 50 steps of actions of the actor ``index``, and the seeds of its environments."""
+    storage, envs = TrajectoryStorage(OBSERVATION, ACTION, 50, NUM_ENVS, 1, (), False, 1), Scripts()
+    for _ in Actor(envs, policy, NUM_ENVS, 50, seed=3, overlap=overlap).run(ListEnd([storage.slot(0)]), index):
+        pass
+    return tuple(storage.slot(0).trajectory.action.flatten().tolist()), [env.seed for env in envs.envs]
+
+
+def test_four_actors_have_four_streams(overlap):
     policy = make_policy(FeedForwardPolicy)
-    actions = []
-    for index in range(4):
-        storage = TrajectoryStorage(OBSERVATION, ACTION, 50, NUM_ENVS, 1, (), False, 1)
-        end = ListEnd([storage.slot(0)])
-        for _ in Actor(lambda num_envs: ScriptedEnv(), policy, NUM_ENVS, 50, seed=3).run(end, index):
-            pass
-        actions.append(tuple(storage.slot(0).trajectory.action.flatten().tolist()))
-    assert len(set(actions)) == 4
+    found = [first_actions(policy, index, overlap) for index in range(4)]
+    assert len({actions for actions, _ in found}) == 4
+    seeds = [seed for _, some in found for seed in some]
+    assert len(set(seeds)) == len(seeds) == (8 if overlap else 4)
+    assert first_actions(policy, 0, overlap) == found[0]
+
+
+def test_one_environment_does_not_overlap():
+    envs, policy = Scripts(), make_policy(FeedForwardPolicy)
+    storage = TrajectoryStorage(OBSERVATION, ACTION, NUM_STEPS, 1, 1, (), False, 1)
+    for _ in Actor(envs, policy, 1, NUM_STEPS, seed=3, overlap=True).run(ListEnd([storage.slot(0)]), 0):
+        pass
+    assert [env.num_envs for env in envs.envs] == [1]

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
 import time
 
 import pytest
@@ -17,10 +19,13 @@ from hsuanwu.testing import transport as contract
 
 
 @pytest.mark.parametrize("name", options("transport"))
-@pytest.mark.parametrize("check", ["check_delivery", "check_weights", "check_dead_actor", "check_close"])
+@pytest.mark.parametrize(
+    "check", ["check_delivery", "check_weights", "check_concurrency", "check_dead_actor", "check_stop", "check_close"]
+)
 def test_contract(name, check):
     getattr(contract, check)(options("transport")[name])
     assert multiprocessing.active_children() == []
+    assert not any(thread.name.startswith("hsuanwu") for thread in threading.enumerate())
 
 
 def launch(program, **kwargs):
@@ -72,6 +77,7 @@ def test_timeout_must_be_positive():
 
 PARENT = textwrap.dedent("""
     import sys, time
+    from hsuanwu.runtime import fork_server
     from hsuanwu.testing import transport as contract
     from hsuanwu.runtime.transport import ProcessTransport
 
@@ -79,7 +85,7 @@ PARENT = textwrap.dedent("""
         transport = ProcessTransport(contract._storage(shared=True), contract._board(shared=True))
         end = transport.launch(contract.CountingProgram(), 2)
         end.release(end.collect(4))
-        print(*(process.pid for process in transport._processes), flush=True)
+        print(*(process.pid for process in transport._processes), fork_server._SERVER._forkserver_pid, flush=True)
         time.sleep(1e6)
 """)
 
@@ -98,13 +104,21 @@ def test_actors_end_with_a_learner_that_is_killed(tmp_path, number):
     before = set(os.listdir("/dev/shm"))
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(pids) == 2
-        parent.send_signal(number)
-        parent.wait(10)
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(is_alive(pid) for pid in pids)
-    assert set(os.listdir("/dev/shm")) <= before
+    with tempfile.TemporaryDirectory() as folder:
+        with subprocess.Popen(
+            [sys.executable, str(script)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": folder},
+        ) as parent:
+            pids = [int(pid) for pid in parent.stdout.readline().split()]
+            assert len(pids) == 3, "two actors, and what they were forked from"
+            assert os.listdir(folder)
+            parent.send_signal(number)
+            parent.wait(10)
+        deadline = time.monotonic() + 10
+        while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(is_alive(pid) for pid in pids)
+        assert set(os.listdir("/dev/shm")) <= before
+        assert os.listdir(folder) == []

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import torch
 
 from hsuanwu.runtime.weights import WeightBoard, Weights
@@ -39,6 +40,39 @@ def test_a_read_is_a_copy():
     x.publish(weights(2))
     x.publish(weights(3))
     assert found.tensors["a"].unique().tolist() == [1.0]
+
+
+def network(seed):
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.LSTM(4, 2))
+
+
+def test_weights_are_loaded_into_the_memory_of_a_module():
+    module, other = network(1), network(2)
+    other[1](torch.randn(5, 4))  # its running statistics move
+    module.requires_grad_(False)
+    pointers = {name: x.data_ptr() for name, x in module.state_dict().items()}
+    x = WeightBoard(other.state_dict(), shared=False)
+    x.publish(Weights(1, other.state_dict()))
+    x.read(0).load_into(module)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]) and tensor.data_ptr() == pointers[name], name
+    twin = network(3)
+    twin.load_state_dict(other.state_dict())
+    torch.testing.assert_close(module.eval()[1](torch.ones(2, 4)), twin.eval()[1](torch.ones(2, 4)))
+
+
+def test_weights_are_loaded_without_a_gradient():
+    module = network(1)
+    Weights(1, network(2).state_dict()).load_into(module)
+    assert all(weight.requires_grad and weight.is_leaf for weight in module.parameters())
+
+
+def test_weights_that_are_missing_are_an_error():
+    tensors = network(2).state_dict()
+    del tensors["1.bias"]
+    with pytest.raises(KeyError, match=r"1\.bias"):
+        Weights(1, tensors).load_into(network(1))
 
 
 class Unstamped(WeightBoard):

@@ -1,8 +1,16 @@
 """How rollouts reach the learner and weights reach the actors."""
 
-from hsuanwu.runtime.transport.base import ActorEnd, ActorError, ActorProgram, LearnerEnd, Transport
+from hsuanwu.runtime.transport.base import (
+    ActorEnd,
+    ActorError,
+    ActorProgram,
+    LearnerEnd,
+    StoppedError,
+    Transport,
+)
 from hsuanwu.runtime.transport.local import LocalTransport
 from hsuanwu.runtime.transport.process import ProcessTransport
+from hsuanwu.runtime.transport.thread import ThreadTransport
 
 __all__ = [
     "ActorEnd",
@@ -11,5 +19,7 @@ __all__ = [
     "LearnerEnd",
     "LocalTransport",
     "ProcessTransport",
+    "StoppedError",
+    "ThreadTransport",
     "Transport",
 ]

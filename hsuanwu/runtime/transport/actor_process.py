@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import traceback
 from collections import deque
@@ -10,9 +12,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
 import torch
 
 from hsuanwu.common.slot import Slot, SlotMemory
+from hsuanwu.runtime.fork_server import remove_traces
 from hsuanwu.runtime.memory import keep_freed_memory
 from hsuanwu.runtime.transport.base import ActorEnd, ActorProgram
 from hsuanwu.runtime.weights import WeightBoard, Weights
@@ -75,19 +79,49 @@ class _PipeActorEnd(ActorEnd):
         return self._board.read(newer_than)
 
 
-def run_process(actor: ActorProgram, index: int, pipe: Connection, storage: SlotMemory, board: WeightBoard) -> None:
+class Surroundings:
+    """What a process makes its own where this is unpickled, before it unpickles what comes after.
+
+    The environment variables of the learner's process: a fork server may have been started before they were
+    set. And a seed of its own for numpy's global generator, which forked processes would share.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _surround, (dict(os.environ),)
+
+
+def _surround(variables: dict[str, str]) -> Surroundings:
+    os.environ.clear()
+    os.environ.update(variables)
+    np.random.seed()
+    return Surroundings()
+
+
+def run_process(
+    surroundings: Surroundings,
+    actor: ActorProgram,
+    index: int,
+    pipe: Connection,
+    storage: SlotMemory,
+    board: WeightBoard,
+    niceness: int = 0,
+) -> None:
     """Run one actor until the learner stops it or is gone; a failure is sent to the learner.
 
-    One thread for each actor: its batches are small, and the other cores belong to the other processes.
+    One thread for each actor: its batches are small, and the other cores belong to the other processes. With
+    ``niceness`` above 0 the learner goes first where there are too few cores for all.
     """
+    gc.freeze()  # what came with the fork is never garbage, and a look at it would copy it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     keep_freed_memory()
+    if hasattr(os, "nice"):
+        os.nice(niceness)
     try:
         for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
             pass
     except _LearnerGoneError:
-        return
+        remove_traces()
     except Exception:
         _report(pipe, Failure(traceback.format_exc()))
     finally:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.slot import Slot
 from hsuanwu.runtime.weights import Weights
 
@@ -24,6 +25,13 @@ class ActorError(RuntimeError):
 
     def __reduce__(self) -> tuple[type, tuple[int, str]]:
         return type(self), (self.actor, self.reason)
+
+
+class StoppedError(RuntimeError):
+    """What a ``collect`` ends with that was told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__("collect: the learner's end was stopped; nothing more can be collected from it")
 
 
 class ActorEnd(ABC):
@@ -52,7 +60,12 @@ class LearnerEnd(ABC):
         Raises:
             ActorError: if an actor died.
             TimeoutError: if the actors are silent for longer than the transport allows.
+            StoppedError: if ``stop`` was called, before or meanwhile.
         """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End a ``collect`` that waits in another thread, and refuse any later one; may be called twice."""
 
     @abstractmethod
     def release(self, slots: Sequence[Slot]) -> None:
@@ -75,9 +88,11 @@ class Transport(ABC):
 
     Attributes:
         shares_memory: whether actors live in other processes, so that slots must lie in shared memory.
+        is_concurrent: whether actors run while the learner learns.
     """
 
     shares_memory: bool
+    is_concurrent: bool
 
     @abstractmethod
     def launch(self, actor: ActorProgram, count: int) -> LearnerEnd:
@@ -86,3 +101,22 @@ class Transport(ABC):
     @abstractmethod
     def close(self) -> None:
         """End all actors. May be called twice, and leaves no process and no shared memory."""
+
+
+def checked_timeout(timeout_seconds: float) -> float:
+    """Return ``timeout_seconds``, for how long all actors together may be silent.
+
+    Raises:
+        ConfigurationError: if it is not above 0.
+    """
+    if not timeout_seconds > 0:
+        raise ConfigurationError(f"transport.timeout_seconds: found {timeout_seconds}; use a number above 0")
+    return timeout_seconds
+
+
+def silence(timeout_seconds: float) -> TimeoutError:
+    """Return the error for actors that were silent for so long."""
+    return TimeoutError(
+        f"the actors were silent for {timeout_seconds:g} s: a step of the environment hangs or is "
+        f"very slow; raise transport.timeout_seconds, or lower rollout_length or envs_per_actor"
+    )

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
-from hsuanwu.runtime.transport.base import ActorEnd, ActorError, ActorProgram, LearnerEnd, Transport
+from hsuanwu.runtime.transport.base import (
+    ActorEnd,
+    ActorError,
+    ActorProgram,
+    LearnerEnd,
+    StoppedError,
+    Transport,
+)
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
 
@@ -22,6 +29,7 @@ class LocalTransport(Transport):
     """
 
     shares_memory = False
+    is_concurrent = False
 
     def __init__(self, storage: SlotMemory, board: WeightBoard) -> None:
         self._storage, self._board = storage, board
@@ -35,6 +43,7 @@ class LocalTransport(Transport):
 
     def close(self) -> None:
         if self._end is not None:
+            self._end.stop()
             self._end.close()
 
 
@@ -60,12 +69,19 @@ class _LocalLearnerEnd(LearnerEnd):
         self._ends = [_LocalActorEnd(board, self._committed) for _ in range(count)]
         self._actors: list[Iterator[None]] = [iter(actor.run(end, i)) for i, end in enumerate(self._ends)]
         self._next = 0
+        self._is_stopped = False
         self.release([storage.slot(i) for i in range(storage.num_slots)])
 
     def collect(self, count: int) -> list[Slot]:
-        while len(self._committed) < count:
+        while len(self._committed) < count and not self._is_stopped:
             self._step_one()
+        if self._is_stopped:
+            raise StoppedError
         return [self._committed.popleft() for _ in range(count)]
+
+    def stop(self) -> None:
+        # the actor that is acting finishes its slot first
+        self._is_stopped = True
 
     def _step_one(self) -> None:
         for _ in self._actors:

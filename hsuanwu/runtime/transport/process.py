@@ -1,26 +1,33 @@
-"""One spawned process for each actor, slots in shared memory, a pipe for the slots' numbers."""
+"""One process for each actor, slots in shared memory, a pipe for the slots' numbers."""
 
 from __future__ import annotations
 
 import atexit
-import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
-# its reducers let tensors in shared memory cross to a spawned process
+# its reducers let tensors in shared memory cross to another process
 import torch.multiprocessing
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
-from hsuanwu.runtime.transport.actor_process import STOP, Failure, run_process
-from hsuanwu.runtime.transport.base import ActorError, ActorProgram, LearnerEnd, Transport
+from hsuanwu.runtime import fork_server
+from hsuanwu.runtime.transport.actor_process import STOP, Failure, Surroundings, run_process
+from hsuanwu.runtime.transport.base import (
+    ActorError,
+    ActorProgram,
+    LearnerEnd,
+    StoppedError,
+    Transport,
+    checked_timeout,
+    silence,
+)
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
 _JOIN_SECONDS = 5.0
@@ -37,31 +44,40 @@ class ProcessTransport(Transport):
         storage: the slots, in shared memory.
         board: where weights are put up, in shared memory.
         timeout_seconds: how long all actors together may be silent, start-up included.
+        niceness: how much lower the priority of actors is than the learner's, 0 to 19: where cores are short, fresh
+            weights are worth more than more data with old ones. 0 where other programs want the same cores.
 
     Raises:
-        ConfigurationError: if ``timeout_seconds`` is not above 0.
+        ConfigurationError: if ``timeout_seconds`` is not above 0, or ``niceness`` out of range.
     """
 
     shares_memory = True
+    is_concurrent = True
 
-    def __init__(self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = 300.0) -> None:
-        if not timeout_seconds > 0:
-            raise ConfigurationError(f"transport.timeout_seconds: found {timeout_seconds}; use a number above 0")
-        self._storage, self._board, self._timeout_seconds = storage, board, timeout_seconds
+    def __init__(
+        self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = 300.0, niceness: int = 10
+    ) -> None:
+        if not 0 <= niceness <= 19:
+            raise ConfigurationError(f"transport.niceness: found {niceness}; use an integer from 0 to 19")
+        self._niceness = niceness
+        self._storage, self._board, self._timeout_seconds = storage, board, checked_timeout(timeout_seconds)
         self._processes: list[BaseProcess] = []
         self._pipes: list[Connection] = []
+        self._holds_server = False
+        self._end: _ProcessLearnerEnd | None = None
 
     def launch(self, actor: ActorProgram, count: int) -> LearnerEnd:
         if self._processes:
             raise RuntimeError("a transport launches its actors once")
         atexit.register(self.close)
-        context = torch.multiprocessing.get_context("spawn")
+        self._holds_server = fork_server.hold()
+        context: Any = torch.multiprocessing.get_context("forkserver" if self._holds_server else "spawn")
         try:
-            with _interrupts_blocked():
+            with fork_server.interrupts_blocked():
                 for index in range(count):
                     ours, theirs = context.Pipe()
                     self._pipes.append(ours)
-                    arguments = (actor, index, theirs, self._storage, self._board)
+                    arguments = (Surroundings(), actor, index, theirs, self._storage, self._board, self._niceness)
                     process = context.Process(target=run_process, args=arguments, name=f"hsuanwu-actor-{index}")
                     process.start()
                     self._processes.append(process)
@@ -69,10 +85,13 @@ class ProcessTransport(Transport):
         except BaseException:
             self.close()
             raise
-        return _ProcessLearnerEnd(self._storage, self._board, self._processes, self._pipes, self._timeout_seconds)
+        self._end = _ProcessLearnerEnd(self._storage, self._board, self._processes, self._pipes, self._timeout_seconds)
+        return self._end
 
     def close(self) -> None:
         atexit.unregister(self.close)
+        if self._end is not None:
+            self._end.stop()
         for pipe in self._pipes:
             _send(pipe, STOP)
         deadline = time.monotonic() + _JOIN_SECONDS
@@ -90,6 +109,9 @@ class ProcessTransport(Transport):
             process.close()
         self._processes.clear()
         self._pipes.clear()
+        if self._holds_server:
+            self._holds_server = False
+            fork_server.release()
 
 
 class _ProcessLearnerEnd(LearnerEnd):
@@ -105,21 +127,29 @@ class _ProcessLearnerEnd(LearnerEnd):
         self._timeout_seconds = timeout_seconds
         self._slots = [storage.slot(i) for i in range(storage.num_slots)]
         self._committed: deque[Slot] = deque()
+        self._is_stopped = False
+        self._wakes, self._wake = Pipe(duplex=False)
         self.release(self._slots)
 
     def collect(self, count: int) -> list[Slot]:
-        while len(self._committed) < count:
+        while len(self._committed) < count and not self._is_stopped:
             self._receive()
+        if self._is_stopped:
+            raise StoppedError
         return [self._committed.popleft() for _ in range(count)]
+
+    def stop(self) -> None:
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._wake.send(STOP)  # never read, so that it wakes whoever waits from now on
 
     def _receive(self) -> None:
         owners: dict[Any, int] = {pipe: i for i, pipe in enumerate(self._pipes)}
-        ready = cast(list[Connection], wait(list(owners), self._timeout_seconds))
+        ready = cast(list[Connection], wait([*owners, self._wakes], self._timeout_seconds))
+        if self._wakes in ready:
+            return
         if not ready:
-            raise TimeoutError(
-                f"the actors were silent for {self._timeout_seconds:g} s: a step of the environment hangs or is "
-                f"very slow; raise transport.timeout_seconds, or lower rollout_length or envs_per_actor"
-            )
+            raise silence(self._timeout_seconds)
         for pipe in ready:
             index = owners[pipe]
             try:
@@ -140,21 +170,6 @@ class _ProcessLearnerEnd(LearnerEnd):
 
     def publish(self, weights: Weights) -> None:
         self._board.publish(weights)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start: they inherit that, and the learner alone decides what it means."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # starting it would unblock the signal again
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _send(pipe: Connection, message: object) -> None:

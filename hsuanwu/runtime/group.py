@@ -1,0 +1,90 @@
+"""Environments that are stepped together with one forward pass, and what they carry from slot to slot."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hsuanwu.common.nest import map_nest
+from hsuanwu.common.protocols import Array, Step, VectorEnv
+from hsuanwu.runtime.slot_view import SlotView, seen
+from hsuanwu.xploit.policy.base import Policy
+
+
+class Group:
+    """A vector of environments, its recurrent state and its running episodes.
+
+    Args:
+        env: the environments.
+        policy: acts; shared with other groups.
+        seed: of the environments.
+    """
+
+    def __init__(self, env: VectorEnv, policy: Policy, seed: int) -> None:
+        self.env, self._policy = env, policy
+        self._device = next((weight.device for weight in policy.parameters()), torch.device("cpu"))
+        num_envs = env.num_envs
+        self._first_row = (
+            env.reset(seed),
+            np.ones(num_envs, bool),
+            np.zeros((num_envs, *env.action_space.shape), env.action_space.dtype),
+            np.zeros(num_envs, np.float32),
+        )
+        self._state = policy.init_state(num_envs)
+        self._has_ended = np.zeros(num_envs, bool)
+        self._episode_return = np.zeros(num_envs)
+        self._episode_length = np.zeros(num_envs, np.int64)
+
+    def begin(self, view: SlotView, version: int) -> None:
+        """Write what stands before row 0, and what is seen in it."""
+        view.trajectory.policy_version.fill_(version)
+        map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._state)
+        view.episode_return.fill(0)
+        view.episode_length.fill(0)
+        map_nest(lambda target, x: np.copyto(target[0], x), seen(view.arrays), self._first_row)
+
+    def act(self, view: SlotView, t: int, generator: torch.Generator) -> Array:
+        """Write the actions of row t and their log-probabilities, and return the actions."""
+        observation, is_first, last_action, last_reward = view.seen[t]
+        if self._device.type != "cpu":
+            observation, is_first, last_action, last_reward = map_nest(self._to_device, view.seen[t])
+        step = self._policy.act(observation, is_first, last_action, last_reward, self._state, generator)
+        view.action[t].copy_(step.action)
+        view.log_prob[t].copy_(step.log_prob)
+        self._state = step.state
+        action: Array = view.arrays.action[t]
+        return action
+
+    def record(self, view: SlotView, t: int, result: Step) -> None:
+        """Write the outcome of the action of row t, and what is seen in the row after it."""
+        rows, is_first = view.arrays, self._has_ended
+        self._has_ended = result.terminated | result.truncated
+        np.logical_not(is_first, out=rows.valid[t])
+        rows.reward[t], rows.terminated[t], rows.truncated[t] = result.reward, result.terminated, result.truncated
+        if result.observation is not view.next_observation[t]:
+            map_nest(np.copyto, view.next_observation[t], result.observation)
+        rows.is_first[t + 1] = is_first
+        rows.last_action[t + 1] = rows.action[t]
+        rows.last_reward[t + 1] = rows.reward[t]
+        if is_first.any():
+            rows.last_action[t + 1, is_first] = 0
+            rows.last_reward[t + 1, is_first] = 0
+        self._count_episodes(view, t, result)
+
+    def finish(self, view: SlotView) -> None:
+        """Keep the last row: it is the first of the next slot."""
+        self._first_row = map_nest(lambda x: x[-1].copy(), seen(view.arrays))
+
+    def _count_episodes(self, view: SlotView, t: int, result: Step) -> None:
+        """Keep returns and lengths, raw and undiscounted, and write those of the episodes that ended."""
+        self._episode_return += result.reward
+        self._episode_length += view.arrays.valid[t]
+        ended = self._has_ended
+        if ended.any():
+            np.multiply(self._episode_return, ended, out=view.episode_return[t])
+            np.multiply(self._episode_length, ended, out=view.episode_length[t])
+            self._episode_return[ended] = 0
+            self._episode_length[ended] = 0
+
+    def _to_device(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to(self._device, non_blocking=True)

@@ -1,0 +1,267 @@
+"""Actors are forked from a process that knows what they need; it is there while somebody needs it."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsuanwu.runtime import fork_server
+from hsuanwu.runtime.transport import ActorError, ProcessTransport
+from hsuanwu.testing import transport as contract
+
+pytestmark = pytest.mark.skipif(not fork_server._CAN_FORK, reason="this system forks no actors")
+
+SERVER = fork_server._SERVER
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_server_before_and_after():
+    if SERVER._forkserver_pid is not None:  # other tests used Python's own
+        SERVER._stop()
+    yield
+    assert SERVER._forkserver_pid is None, "the server was left behind"
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+class Look:
+    """An actor that says, in the traceback of the exception that ends it, what it finds around itself."""
+
+    def run(self, end, index):
+        found = {
+            "variables": {key: os.environ.get(key) for key in ("HSUANWU_NEW", "HSUANWU_GONE", "OPENBLAS_NUM_THREADS")},
+            "folder": os.getcwd(),
+            "path": sys.path,
+            "random": [random.random(), float(np.random.random())],
+            "threads": len(os.listdir("/proc/self/task")),
+            "ctrl-c is blocked": signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []),
+        }
+        raise ValueError(json.dumps(found))
+        yield
+
+
+def look(count=2):
+    """Return what each of ``count`` actors finds."""
+    found = []
+    for _ in range(count):
+        transport = ProcessTransport(contract._storage(shared=True), contract._board(shared=True))
+        end = transport.launch(Look(), 2)
+        with pytest.raises(ActorError) as caught:
+            end.collect(1)
+        transport.close()
+        found.append(json.loads(str(caught.value).rpartition("ValueError: ")[2]))
+    return found
+
+
+def test_the_last_to_release_it_stops_it():
+    fork_server.hold()
+    pid = SERVER._forkserver_pid
+    fork_server.hold()
+    assert SERVER._forkserver_pid == pid
+    fork_server.release()
+    assert is_alive(pid)
+    start = time.monotonic()
+    fork_server.release()
+    assert not is_alive(pid) and time.monotonic() - start < 0.5, "its imports are not waited for"
+
+
+def test_a_server_of_others_is_left_alone():
+    multiprocessing.forkserver.ensure_running()
+    pid = SERVER._forkserver_pid
+    fork_server.hold()
+    fork_server.release()
+    assert SERVER._forkserver_pid == pid and is_alive(pid)
+    SERVER._stop()
+
+
+def test_a_server_that_others_use_is_left_alone():
+    fork_server.hold()
+    assert SERVER._preload_modules != fork_server._NEEDED_BY_ACTORS, "what others load is theirs"
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
+    process.start()
+    fork_server.release()
+    assert is_alive(SERVER._forkserver_pid) and process.is_alive()
+    process.terminate()
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
+    SERVER._stop()
+
+
+def test_nothing_is_left_where_ctrl_c_came_while_it_started(monkeypatch):
+    def interrupted():
+        real()
+        raise KeyboardInterrupt
+
+    real = multiprocessing.forkserver.ensure_running
+    monkeypatch.setattr(multiprocessing.forkserver, "ensure_running", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fork_server.hold()
+    monkeypatch.undo()
+    fork_server.hold()  # it counts from the beginning
+    fork_server.release()
+
+
+@pytest.mark.parametrize("reason", ["another system", "no room for its socket"])
+def test_actors_are_spawned_where_there_can_be_no_server(monkeypatch, reason):
+    if reason == "another system":
+        monkeypatch.setattr(fork_server, "_CAN_FORK", False)
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+        monkeypatch.delitem(multiprocessing.current_process()._config, "tempdir", raising=False)
+    assert not fork_server.hold()
+    (found,) = look(1)
+    assert found["ctrl-c is blocked"] and SERVER._forkserver_pid is None
+
+
+def test_launch_brings_its_own_and_close_takes_it_away():
+    look(1)
+    assert multiprocessing.active_children() == []
+
+
+def test_actors_find_what_is_around_their_learner(monkeypatch, tmp_path):
+    monkeypatch.setenv("HSUANWU_GONE", "1")
+    fork_server.hold()
+    try:
+        monkeypatch.delenv("HSUANWU_GONE")
+        monkeypatch.setenv("HSUANWU_NEW", "2")
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(tmp_path / "modules")
+        one, two = look()
+    finally:
+        fork_server.release()
+    assert one["variables"] == {"HSUANWU_NEW": "2", "HSUANWU_GONE": None, "OPENBLAS_NUM_THREADS": None}
+    assert one["folder"] == str(tmp_path) and str(tmp_path / "modules") in one["path"]
+    assert one["ctrl-c is blocked"], "the learner alone decides what Ctrl-C means"
+    for x, y in zip(one["random"], two["random"], strict=True):
+        assert x != y, "two actors share a global generator"
+
+
+def test_the_environment_of_the_learner_stays_as_it_is(monkeypatch):
+    for value in (None, "3"):
+        for name in ("OPENBLAS_NUM_THREADS", "PYTHONPATH", "PYTHONSAFEPATH"):
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        before = dict(os.environ)
+        fork_server.hold()
+        fork_server.release()
+        assert dict(os.environ) == before
+
+
+def test_the_server_has_one_thread_and_forks_what_is_imported(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    fork_server.hold()
+    try:
+        start, most_threads = time.perf_counter(), 0
+        while time.perf_counter() - start < 1.5:  # it imports
+            most_threads = max(most_threads, len(os.listdir(f"/proc/{SERVER._forkserver_pid}/task")))
+            time.sleep(0.01)
+        look(1)
+        first = time.perf_counter() - start
+        assert most_threads == 1, "threads do not survive a fork"
+        start = time.perf_counter()
+        (found,) = look(1)
+        assert time.perf_counter() - start < max(0.5, first / 2)
+        assert found["threads"] == 1
+    finally:
+        fork_server.release()
+
+
+def test_it_imports_what_its_parent_would(tmp_path):
+    """A script's path begins with the folder of the script, a server's would with the current one."""
+    for folder in ("here", "scripts"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "here/numpy.py").write_text("raise SystemExit('another numpy')")
+    script = tmp_path / "scripts/script.py"
+    script.write_text(
+        "from tests.runtime.test_fork_server import fork_server, look\n"
+        "if __name__ == '__main__':\n"
+        "    fork_server.hold()\n"
+        "    print(len(look()))\n"
+        "    fork_server.release()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONSAFEPATH", None)
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path / "here",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.stdout, result.stderr) == ("2\n", "")
+
+
+PARENT = textwrap.dedent("""
+    import sys, time
+    from hsuanwu.runtime import fork_server
+    fork_server.hold()
+    print(fork_server._SERVER._forkserver_pid, flush=True)
+    time.sleep(float(sys.argv[1]))
+""")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("seconds", [0, 1.5])
+def test_it_ends_with_its_parent(tmp_path, number, seconds):
+    """While it imports, and when it waits."""
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with tempfile.TemporaryDirectory() as folder:  # what a killed parent leaves there is an empty folder
+        parent = subprocess.Popen(
+            [sys.executable, str(script), "60"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": folder},
+        )
+        pid = int(parent.stdout.readline())
+        time.sleep(seconds)
+        parent.send_signal(number)
+        parent.communicate(timeout=20)
+        wait_for(lambda: not is_alive(pid), 5)
+
+
+def test_it_ends_with_a_parent_that_forgets_it(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    result = subprocess.run([sys.executable, str(script), "0"], capture_output=True, text=True, timeout=20, check=True)
+    wait_for(lambda: not is_alive(int(result.stdout)), 5)
+    assert result.stderr == ""
+
+
+def test_ctrl_c_does_not_reach_it():
+    fork_server.hold()
+    pid = SERVER._forkserver_pid
+    os.kill(pid, signal.SIGINT)
+    look(1)
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.1)
+    assert is_alive(pid)
+    fork_server.release()
