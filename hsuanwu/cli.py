@@ -1,33 +1,27 @@
-"""The three commands: ``hsuanwu-train``, ``hsuanwu-eval`` and ``hsuanwu-plot``."""
+"""The three commands: ``hsuanwu-train``, ``hsuanwu-eval`` and ``hsuanwu-plot``.
+
+What takes long to import is imported where it is needed: a command starts its fork server first, and none
+waits for what only another one uses.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from termcolor import colored
+from typing import TYPE_CHECKING, Any
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine.config import resumed
-from hsuanwu.engine.distributed_trainer import DistributedTrainer
-from hsuanwu.engine.hydra_errors import explain
-from hsuanwu.engine.plot import learning_curve
-from hsuanwu.engine.replay import evaluate_run
-from hsuanwu.engine.run_folder import check_run_folder
-from hsuanwu.runtime.transport import ActorError
+from hsuanwu.runtime import fork_server
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
 
@@ -36,7 +30,7 @@ def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
     _make_own_modules_importable()
-    _run(hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train))
+    _run(_compose_and_train)
 
 
 def evaluate() -> None:
@@ -61,6 +55,8 @@ def plot() -> None:
     arguments = parser.parse_args()
 
     def draw() -> None:
+        with _long_imports():
+            from hsuanwu.engine.plot import learning_curve
         learning_curve(arguments.run_dirs, arguments.output)
         print(arguments.output)
 
@@ -73,47 +69,70 @@ def _make_own_modules_importable() -> None:
         sys.path.insert(0, os.getcwd())
 
 
+def _is_likely_to_need_processes(arguments: Sequence[str]) -> bool:
+    """Return whether a fork server should import what actors need while this process imports the same.
+
+    Not where another core is wanting, for what shows something alone (``--help``, ``--cfg job``), or for another
+    transport. A wrong guess costs no more than time: a transport starts the server that it needs.
+    """
+    trains = all(not x.startswith("-") or x in ("-m", "--multirun") for x in arguments)
+    names = {x.partition("=")[2] for x in arguments if x.startswith("transport=")}
+    return trains and names <= {"process"} and _available_cores() > 1
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _long_imports() -> Iterator[None]:
+    """Keep the garbage collector out of imports, where it finds nothing, and signals, which may get lost there.
+
+    What a signal raises while torch imports numpy is caught by torch, and half of numpy stays behind.
+    """
+    signals = {signal.SIGINT, signal.SIGTERM} if hasattr(signal, "pthread_sigmask") else set()
+    was_enabled, num_modules = gc.isenabled(), len(sys.modules)
+    gc.disable()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if signals else set()
+    try:
+        yield
+    finally:
+        if len(sys.modules) > num_modules:
+            gc.freeze()  # modules stay: no later collection looks at them, nor does the one at the exit
+        if was_enabled:
+            gc.enable()
+        if signals:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _compose_and_train() -> None:
+    holds_server = _is_likely_to_need_processes(sys.argv[1:]) and fork_server.hold()
+    try:
+        with _long_imports():
+            import hydra
+
+            import hsuanwu.engine.job  # noqa: F401
+        hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train)()
+    finally:
+        if holds_server:
+            fork_server.release()
+
+
 def _train(cfgs: DictConfig) -> float | None:
     """Run one job; whatever it raises passes by Hydra, which would add lines of its own."""
+    from hsuanwu.engine.job import run_job
+
     try:
-        return _train_and_evaluate(cfgs)
+        return run_job(cfgs)
     except Exception as error:
         raise _JobFailedError from error
-
-
-def _train_and_evaluate(cfgs: DictConfig) -> float | None:
-    """Return the mean return of the evaluation, for sweepers; None without one."""
-    hydra_config = HydraConfig.get()
-    if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
-        with open_dict(cfgs):
-            cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
-    if cfgs.resume:
-        check_run_folder(cfgs)
-        cfgs = resumed(cfgs, hydra_config.overrides.task)
-    trainer = DistributedTrainer(cfgs)
-    summary = trainer.train()
-    evaluation = trainer.test() if cfgs.eval_episodes else None
-    folder = trainer.folder
-    with suppress(ConfigurationError):  # no episode has ended yet: nothing to draw
-        learning_curve([folder.path], folder.learning_curve)
-    print(
-        f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
-        f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
-    )
-    print(summary["bottleneck"])
-    if evaluation is not None:
-        result = evaluation.to_dict()["episode_return"]
-        print(
-            f"Mean return over {cfgs.eval_episodes} evaluation episodes: {result['mean']:.1f} "
-            f"(std {result['std']:.1f}, min {result['min']:.1f}, max {result['max']:.1f})"
-        )
-    print(f"Run folder: {folder.path}", flush=True)
-    return evaluation.to_dict()["episode_return"]["mean"] if evaluation is not None else None
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
+    with _long_imports():
+        from hsuanwu.engine.replay import evaluate_run
     result = evaluate_run(
         arguments.run_dir,
         arguments.episodes,
@@ -148,12 +167,6 @@ def _run(command: Callable[[], Any]) -> None:
             command()
         except _JobFailedError as failure:
             raise failure.__cause__ or failure from None
-    except ConfigurationError as error:
-        _exit(str(error), _USAGE)
-    except (HydraException, OmegaConfBaseException) as error:
-        _exit(explain(error), _USAGE)
-    except (ActorError, FloatingPointError, TimeoutError) as error:
-        _exit(str(error), _FAILURE)
     except BrokenPipeError:  # whoever read our output has gone, `| head` say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_FAILURE)
@@ -161,6 +174,26 @@ def _run(command: Callable[[], Any]) -> None:
         _exit("interrupted; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGINT)
     except _TerminatedError:
         _exit("terminated; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGTERM)
+    except Exception as error:
+        verdict = _verdict(error)
+        if verdict is None:
+            raise
+        _exit(*verdict)
+
+
+def _verdict(error: Exception) -> tuple[str, int] | None:
+    """Return the line and the exit status for what the user can mend or has to know; None for a fault of ours."""
+    if isinstance(error, ConfigurationError):
+        return str(error), _USAGE
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hsuanwu.engine.hydra_errors import explain
+    from hsuanwu.runtime.transport import ActorError
+
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return explain(error), _USAGE
+    return (str(error), _FAILURE) if isinstance(error, (ActorError, FloatingPointError, TimeoutError)) else None
 
 
 def _terminate(*_: object) -> None:

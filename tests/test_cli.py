@@ -1,7 +1,10 @@
 """The command line, run as users run it but in this process: good runs, and one line for each mistake."""
 
+import gc
 import json
 import shutil
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 import yaml
 
 from hsuanwu import cli
+from hsuanwu.runtime import fork_server
 
 SMALL = [
     "transport=local",
@@ -106,7 +110,7 @@ BAD = {
     "distribution=diagonal_gaussian": ["distribution", "Box"],
     "augmentation=random_shift": ["augmentation", "random_shift"],
     "batch_size=33": ["batch_size", "33", "multiple of 4"],
-    "batch_size=4000": ["batch_size", "4000", "never be filled"],
+    "batch_size=4000 num_actors=2 envs_per_actor=4 storage.slots_per_actor=2": ["batch_size", "4000", "fill"],
     "storage.slots_per_actor=0": ["storage.slots_per_actor", "0"],
     "transport=process transport.timeout_seconds=0": ["transport.timeout_seconds", "0"],
     "resume=true": ["resume", "run_dir"],
@@ -170,3 +174,93 @@ def test_resume_keeps_the_settings_of_the_run(command):
     assert command(cli.train, "run_dir=here", "resume=true", "total_steps=3600", "learner.lr=0.001")[0] == 0
     rates = [json.loads(line)["learning_rate"] for line in Path("here/metrics.jsonl").read_text().splitlines()]
     assert max(rates[-3:]) < 0.001, "the schedule goes on from the learning rate that was asked for"
+
+
+LOADED = """
+import json, sys
+sys.argv = ["hsuanwu-train", *sys.argv[1:]]
+from hsuanwu import cli
+light = sorted(sys.modules)
+try:
+    cli.train()
+finally:
+    print(json.dumps([light, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def loaded(tmp_path, *arguments):
+    """Return the modules that are there once the command can start, and when it ends."""
+    command = [sys.executable, "-c", LOADED, *arguments]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    return [set(modules) for modules in json.loads(result.stderr.splitlines()[-1])]
+
+
+def test_help_imports_nothing_that_only_training_needs(tmp_path):
+    light, heavy = loaded(tmp_path, "--help")
+    assert not {"torch", "numpy", "hydra"} & light
+    assert "torch" in heavy
+    assert not {"matplotlib", "tensorboardX", "torch._dynamo"} & heavy
+
+
+def test_training_does_not_import_the_compiler(tmp_path):
+    _, heavy = loaded(tmp_path, *SMALL)
+    assert {"matplotlib", "tensorboardX"} <= heavy
+    assert "torch._dynamo" not in heavy
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_wait_until_imports_are_over(command, number):
+    """Libraries catch what a signal raises while they are imported, and go on with half of what they need."""
+    reached, handler = [], signal.getsignal(signal.SIGTERM)
+
+    def interrupted():
+        with cli._long_imports():
+            signal.raise_signal(number)
+            reached.append("imported")
+        reached.append("went on")
+
+    try:
+        status, _, err = command(lambda: cli._run(interrupted))
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert status == 128 + number and err.count("\n") == 1
+    assert reached == ["imported"]
+
+
+def test_the_garbage_collector_works_after_imports():
+    for was_enabled in (True, False):
+        (gc.enable if was_enabled else gc.disable)()
+        with cli._long_imports():
+            assert not gc.isenabled()
+        assert gc.isenabled() == was_enabled
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ("", True),
+        ("experiment=impala_cartpole transport=process -m", True),
+        ("--help", False),
+        ("learner=impala --cfg job", False),
+        ("transport=local", False),
+    ],
+)
+def test_when_a_fork_server_is_started_early(command, monkeypatch, arguments, expected):
+    held = []
+    monkeypatch.setattr(fork_server, "hold", lambda: held.append(True))
+    monkeypatch.setattr(cli, "_available_cores", lambda: 2)
+    command(cli.train, *arguments.split(), "total_steps=0", "total_steps=many")
+    assert held == [True] * expected
+
+
+def test_no_fork_server_where_no_core_is_free(command, monkeypatch):
+    monkeypatch.setattr(fork_server, "hold", lambda: pytest.fail("started"))
+    monkeypatch.setattr(cli, "_available_cores", lambda: 1)
+    command(cli.train, "total_steps=many")
+
+
+@pytest.mark.parametrize("overrides", [["total_steps=many"], ["learner.lr=-1"], ["total_steps=1200", "batch_size=32"]])
+def test_no_fork_server_is_left(command, overrides):
+    command(cli.train, *overrides, "eval_episodes=0")
+    assert fork_server._SERVER._forkserver_pid is None

@@ -65,7 +65,7 @@ def end_once(ending, run_dir):
     before = set(os.listdir("/dev/shm"))
     with start(*arguments, f"run_dir={run_dir}") as run:
         if number is not None:
-            wait_for_metrics(run_dir)
+            wait_for_metrics(run_dir, run)
             # a terminal sends Ctrl-C to every process of the group
             os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
         _, err = run.communicate(timeout=60)
@@ -79,9 +79,9 @@ def end_once(ending, run_dir):
         assert err.startswith("error: ") and err.count("\n") == 1, err
 
 
-def wait_for_metrics(run_dir):
+def wait_for_metrics(run_dir, run=None):
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and (run is None or run.poll() is None):
         metrics = run_dir / "metrics.jsonl"
         if metrics.exists() and metrics.stat().st_size:
             return
@@ -101,9 +101,21 @@ def test_nothing_is_left_twenty_times(ending, tmp_path):
         end_once(ending, tmp_path / f"run{attempt}")
 
 
+def test_nothing_is_left_of_a_run_that_is_killed(tmp_path):
+    """Nothing of it can run any more, yet its actors and what they were forked from end."""
+    before = set(os.listdir("/dev/shm"))
+    with start(f"run_dir={tmp_path / 'run'}") as run:
+        wait_for_metrics(tmp_path / "run", run)
+        assert len(group_members(run.pid)) >= 3
+        run.kill()
+        run.wait(10)
+        assert_group_is_empty(run.pid)
+    assert set(os.listdir("/dev/shm")) <= before
+
+
 def test_interrupted_at_once(tmp_path):
     """Ctrl-C while the processes start."""
-    for delay in (1.5, 2.5, 3.5):
+    for delay in (0.2, 0.6, 1.0, 1.4, 2.0):
         with start(f"run_dir={tmp_path / str(delay)}") as run:
             time.sleep(delay)
             os.killpg(run.pid, signal.SIGINT)

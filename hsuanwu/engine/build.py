@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import hydra.utils
+import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,7 +20,7 @@ from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import Actor
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.weights import WeightBoard
-from hsuanwu.xploit.encoder import Encoder, default_encoder
+from hsuanwu.xploit.encoder import Encoder, MixedPrecisionEncoder, default_encoder
 from hsuanwu.xploit.learner import Learner
 from hsuanwu.xploit.learner.optimizer import as_device
 from hsuanwu.xploit.policy import Policy
@@ -37,7 +38,9 @@ _BASES: dict[str, type | None] = {
     "storage": Storage,
     "transport": Transport,
 }
-_AT_LEAST_ONE = ("total_steps", "num_actors", "envs_per_actor", "rollout_length", "batch_size", "feature_dim")
+_AT_LEAST_ONE = ("total_steps", "rollout_length", "batch_size", "feature_dim")
+_AT_LEAST_ONE_OR_AUTO = ("num_actors", "envs_per_actor", "learner_threads")
+_CHOICES = {"precision": ("auto", "float32", "bfloat16"), "overlap": ("auto", True, False)}
 
 
 @dataclass
@@ -56,6 +59,12 @@ class Agent:
     action_space: Space
     learner: Learner
 
+    @property
+    def device(self) -> torch.device:
+        """Where the learner is."""
+        weight = next(self.learner.learner.parameters(), None)
+        return torch.device("cpu") if weight is None else weight.device
+
 
 @dataclass
 class Runtime:
@@ -69,6 +78,8 @@ class Runtime:
 
 def build_agent(cfgs: DictConfig) -> Agent:
     """Return the environment's factory and the learner of a configuration. No process is started.
+
+    ``precision=auto`` counts as float32 here: to choose is up to ``calibrated``.
 
     Raises:
         ConfigurationError: one line that names the key, what was found and what would be right.
@@ -90,7 +101,14 @@ def build_agent(cfgs: DictConfig) -> Agent:
             wiring[kind] = default_distribution(action_space)
         else:
             wiring[kind] = None
-    return Agent(env_factory, observation_space, action_space, _make(cfgs, "learner", wiring))
+        if kind == "encoder":
+            dtype = torch.bfloat16 if cfgs.precision == "bfloat16" else torch.float32
+            wiring[kind] = encoder = MixedPrecisionEncoder(wiring[kind], dtype)
+    learner = _make(cfgs, "learner", wiring)
+    if cfgs.compile:
+        # in place, and after the learner has made its copy for the actors: they would compile for minutes
+        encoder.compile()
+    return Agent(env_factory, observation_space, action_space, learner)
 
 
 def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
@@ -105,8 +123,7 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
         ConfigurationError: one line that names the key, what was found and what would be right.
     """
     policy = agent.learner.actor
-    transport_class = _target(cfgs.transport, "transport")
-    shared = transport_class.shares_memory
+    shared = transport_class(cfgs).shares_memory
     wiring = {
         "observation_space": agent.observation_space,
         "action_space": agent.action_space,
@@ -120,8 +137,22 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
     _check_batch_size(cfgs, storage.num_slots)
     board = WeightBoard(policy.state_dict(), shared)
     transport = _make(cfgs, "transport", {"storage": storage, "board": board})
-    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, seed)
+    device = actor_device(cfgs, agent)
+    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, seed, cfgs.overlap, device)
     return Runtime(storage, board, transport, actor)
+
+
+def transport_class(cfgs: DictConfig) -> type[Transport]:
+    """Return the class of the transport that a configuration names."""
+    cls: type[Transport] = _target(cfgs.transport, "transport")
+    return cls
+
+
+def actor_device(cfgs: DictConfig, agent: Agent) -> torch.device:
+    """Return where actors infer: on the learner's device if they share its process and run beside it."""
+    transport = transport_class(cfgs)
+    shares_process = transport.is_concurrent and not transport.shares_memory
+    return agent.device if shares_process else torch.device("cpu")
 
 
 def check_run_keys(cfgs: DictConfig) -> None:
@@ -136,13 +167,20 @@ def check_run_keys(cfgs: DictConfig) -> None:
     for key in _AT_LEAST_ONE:
         if cfgs[key] < 1:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more")
-    for key in ("log_interval", "checkpoint_interval", "learner_threads"):
+    for key in _AT_LEAST_ONE_OR_AUTO:
+        if not (cfgs[key] == "auto" or (isinstance(cfgs[key], int) and cfgs[key] >= 1)):
+            raise ConfigurationError(f"{key}: found {cfgs[key]}; use an integer of 1 or more, or auto")
+    for key, choices in _CHOICES.items():
+        if cfgs[key] not in choices:
+            right = ", ".join(str(choice).lower() for choice in choices)
+            raise ConfigurationError(f"{key}: found {cfgs[key]}; use one of {right}")
+    for key in ("log_interval", "checkpoint_interval"):
         if cfgs[key] is not None and cfgs[key] < 1:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more, or null")
     for key in ("eval_episodes", "seed"):
         if cfgs[key] < 0:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 0 or more")
-    if cfgs.batch_size % cfgs.envs_per_actor:
+    if cfgs.envs_per_actor != "auto" and cfgs.batch_size % cfgs.envs_per_actor:
         raise ConfigurationError(
             f"batch_size: found {cfgs.batch_size}, which slots of envs_per_actor={cfgs.envs_per_actor} environments "
             f"can never fill; use a multiple of {cfgs.envs_per_actor}"

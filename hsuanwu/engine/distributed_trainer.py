@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,17 +13,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.seeding import derive_seed
+from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
+from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
+from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.checkpoint import load_checkpoint, restore, save_checkpoint
 from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import Evaluation, evaluate
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
+from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
+from hsuanwu.runtime.transport import LearnerEnd
 from hsuanwu.runtime.weights import Weights
 
 _CHECKPOINTS_A_RUN = 10
-_FEW_WEIGHTS = 200_000
 
 
 class DistributedTrainer:
@@ -45,6 +48,7 @@ class DistributedTrainer:
         self.cfgs = complete(cfgs)
         check_run_keys(self.cfgs)
         check_run_folder(self.cfgs)
+        self.cfgs, self.calibration = calibrated(self.cfgs)
         torch.manual_seed(derive_seed(self.cfgs.seed, "learner"))
         self.agent = build_agent(self.cfgs)
         self.clock = Clock(self.cfgs.total_steps)
@@ -67,7 +71,8 @@ class DistributedTrainer:
 
         Returns:
             ``run_dir``, ``steps`` and ``updates`` in all; ``seconds``, ``steps_per_second`` and
-            ``bottleneck`` of this call.
+            ``time`` (what the
+            time of actors and learner went to, in fractions) and ``bottleneck`` of this call.
 
         Raises:
             ActorError: if an actor died; its traceback is in the message.
@@ -78,9 +83,8 @@ class DistributedTrainer:
         runtime, self._runtime = self._runtime, None
         keep_freed_memory()
         cfgs, clock, start, first_step = self.cfgs, self.clock, perf_counter(), self.clock.steps
-        takes_turns = not runtime.transport.shares_memory
-        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, takes_turns)
-        with reporter, _threads(self._num_threads(runtime)):
+        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
+        with reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
             try:
                 self._loop(runtime, reporter)
@@ -89,46 +93,52 @@ class DistributedTrainer:
                 self.wall_seconds += perf_counter() - start
                 if clock.updates:
                     self.save()
-        seconds = perf_counter() - start
+        takes_turns = not runtime.transport.is_concurrent
+        seconds, shares = perf_counter() - start, reporter.window.time_shares()
+        verdict = bottleneck(**shares, num_actors=cfgs.num_actors, num_cores=num_cores(), takes_turns=takes_turns)
         return {
             "run_dir": str(self.folder.path),
             "steps": clock.steps,
             "updates": clock.updates,
             "seconds": seconds,
             "steps_per_second": (clock.steps - first_step) / seconds,
-            "bottleneck": reporter.window.bottleneck(),
+            "time": shares,
+            "bottleneck": verdict,
         }
 
     def _loop(self, runtime: Runtime, reporter: Reporter) -> None:
         learner, clock = self.agent.learner, self.clock
         cfgs = OmegaConf.to_container(self.cfgs, resolve=True)
-        num_slots = self.cfgs.batch_size // self.cfgs.envs_per_actor
         save_every = self.cfgs.checkpoint_interval or max(1, clock.total_steps // _CHECKPOINTS_A_RUN)
         next_save = clock.steps + save_every
         lr_scheduler = learner.make_lr_scheduler(clock)
         runtime.board.publish(Weights(clock.updates, learner.actor.state_dict()))
         end = runtime.transport.launch(runtime.actor, self.cfgs.num_actors)
         reporter.lap("start")
-        while not clock.is_over:
-            slots = end.collect(num_slots)
-            reporter.lap("wait")
-            batch = runtime.storage.batch(slots)
-            reporter.collected(slots)
-            end.release(slots)
-            reporter.lap("batch")
-            metrics = learner.update(
-                cfgs, learner.actor, learner.learner, batch, batch.init_state, learner.optimizer, lr_scheduler
-            )
-            reporter.lap("update")
-            end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
-            reporter.lap("publish")
-            steps = int(batch.valid.sum())
-            clock.advance(steps)
-            reporter.updated(metrics, batch, steps)
-            if clock.steps >= next_save and not clock.is_over:
-                next_save = clock.steps + save_every
-                self.save()
-            reporter.lap("report")
+        with self._batches(end, runtime, reporter) as batches:
+            while not clock.is_over:
+                batch = batches.next()
+                reporter.lap("batch")
+                metrics = learner.update(
+                    cfgs, learner.actor, learner.learner, batch, batch.init_state, learner.optimizer, lr_scheduler
+                )
+                reporter.lap("update")
+                end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
+                reporter.lap("publish")
+                steps = int(batch.valid.sum())
+                clock.advance(steps)
+                reporter.updated(metrics, batch, steps)
+                if clock.steps >= next_save and not clock.is_over:
+                    next_save = clock.steps + save_every
+                    self.save()
+                reporter.lap("report")
+
+    def _batches(self, end: LearnerEnd, runtime: Runtime, reporter: Reporter) -> Batches:
+        """Return the source of batches; on an accelerator the next one travels while this one is learnt from."""
+        num_slots, device = self.cfgs.batch_size // self.cfgs.envs_per_actor, self.agent.device
+        if device.type == "cpu" or not runtime.transport.is_concurrent:
+            return DirectBatches(end, runtime.storage, num_slots, reporter.collected)
+        return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device)
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
         """Return what the policy reaches in ``episodes`` episodes, ``eval_episodes`` of them by default.
@@ -154,28 +164,6 @@ class DistributedTrainer:
         """The run folder; made when it is first asked for."""
         if self._folder is None:
             self._folder = open_run_folder(self.cfgs)
+            if self.calibration is not None:
+                self._folder.calibration.write_text(json.dumps(self.calibration, indent=2) + "\n", "utf-8")
         return self._folder
-
-    def _num_threads(self, runtime: Runtime) -> int:
-        if self.cfgs.learner_threads is not None:
-            return self.cfgs.learner_threads
-        if sum(weight.numel() for weight in self.agent.learner.learner.parameters()) < _FEW_WEIGHTS:
-            return 1  # threads would cost more than they bring
-        taken = self.cfgs.num_actors if runtime.transport.shares_memory else 0
-        return max(1, _num_cores() - taken)
-
-
-def _num_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Give torch ``count`` threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

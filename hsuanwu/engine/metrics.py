@@ -28,19 +28,29 @@ class Phases:
         self._last = now
 
 
+_LEARNER_ACTIVITIES = {
+    "update": "learning",
+    "batch": "transport",
+    "publish": "transport",
+    "report": "reporting",
+    "wait": "waiting",
+}
+"""What each phase of the learner's loop is, in the account of its time; starting the actors is none of it."""
+
+
 class Window:
     """Gathers updates, slots and episodes until ``read`` makes one line of them.
 
     Args:
         num_actors: actors of the run; their seconds are reported as a mean over actors.
-        takes_turns: whether actors and learner share one thread.
     """
 
-    def __init__(self, num_actors: int, takes_turns: bool = False) -> None:
-        self._num_actors, self._takes_turns = num_actors, takes_turns
+    def __init__(self, num_actors: int) -> None:
+        self._num_actors = num_actors
         self.phases = Phases()
         self._start = perf_counter()
-        self._waits = {"actor": np.zeros(2), "learner": np.zeros(2)}
+        self._actor_total = np.zeros(len(Activity))
+        self._learner_total: dict[str, float] = dict.fromkeys(dict.fromkeys(_LEARNER_ACTIVITIES.values()), 0.0)
         self._clear()
 
     def _clear(self) -> None:
@@ -87,15 +97,10 @@ class Window:
         self._clear()
         return line
 
-    def bottleneck(self) -> str:
-        """Return one plain sentence that says which side bounded the run so far."""
-        actor_wait, learner_wait = (float(wait / max(wait + busy, 1e-9)) for wait, busy in self._waits.values())
-        if self._takes_turns:
-            return (
-                f"Acting and learning took turns in one process: acting took {learner_wait:.0%} of the time; "
-                f"transport=process does both at once."
-            )
-        return bottleneck(learner_wait, actor_wait)
+    def time_shares(self) -> dict[str, dict[str, float]]:
+        """Return what fraction of their time ``actor`` (mean over actors) and ``learner`` spent on what so far."""
+        actor = {activity.name.lower(): float(self._actor_total[activity]) for activity in Activity}
+        return {"actor": _fractions(actor), "learner": _fractions(self._learner_total)}
 
     def _speeds(self, wall_seconds: float) -> dict[str, float | None]:
         actor = self._actor_seconds / self._num_actors
@@ -103,8 +108,9 @@ class Window:
         actor_busy = actor.sum() - waiting
         learner = dict(self.phases.seconds)
         learner_busy = sum(learner.values()) - learner.get("wait", 0.0)
-        self._waits["actor"] += waiting, actor_busy
-        self._waits["learner"] += learner.get("wait", 0.0), learner_busy
+        self._actor_total += actor
+        for phase, activity in _LEARNER_ACTIVITIES.items():
+            self._learner_total[activity] += learner.get(phase, 0.0)
         line: dict[str, float | None] = {
             "steps_per_second": self._steps / wall_seconds,
             "actor_steps_per_second": self._steps / actor_busy if actor_busy > 0 else None,
@@ -115,19 +121,9 @@ class Window:
         return line | {f"actor_{a.name.lower()}_seconds": float(actor[a]) for a in Activity}
 
 
-def bottleneck(learner_wait: float, actor_wait: float) -> str:
-    """Return one plain sentence that says which side bounds the run.
-
-    Args:
-        learner_wait: fraction of its time for which the learner waited for actors, in [0, 1].
-        actor_wait: fraction of their time for which the actors waited for the learner, in [0, 1].
-    """
-    waits = f"the learner waited {learner_wait:.0%} of its time, the actors {actor_wait:.0%} of theirs"
-    if abs(learner_wait - actor_wait) < 0.1:
-        return f"Balanced: {waits}."
-    if learner_wait > actor_wait:
-        return f"The actors are the bottleneck: {waits}; more envs_per_actor or num_actors would help."
-    return f"The learner is the bottleneck: {waits}; a larger batch_size or a smaller network would help."
+def _fractions(seconds: dict[str, float]) -> dict[str, float]:
+    total = max(sum(seconds.values()), 1e-9)
+    return {name: value / total for name, value in seconds.items()}
 
 
 def _summary(name: str, arrays: list[np.ndarray]) -> dict[str, float | None]:

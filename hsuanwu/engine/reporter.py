@@ -25,16 +25,13 @@ class Reporter:
         clock: the run's clock.
         num_actors: actors of the run.
         log_interval: environment steps between two lines; None for 200 lines a run, at most 10,000 steps each.
-        takes_turns: whether actors and learner share one thread.
     """
 
-    def __init__(
-        self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None, takes_turns: bool
-    ) -> None:
+    def __init__(self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None) -> None:
         self._clock = clock
         self._interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
         self._next = clock.steps + self._interval
-        self.window = Window(num_actors, takes_turns)
+        self.window = Window(num_actors)
         self.console = Console(clock.total_steps, clock.steps)
         self._logger = Logger(folder, clock.steps)
 
@@ -43,7 +40,8 @@ class Reporter:
         self.window.phases.lap(phase)
 
     def collected(self, slots: Sequence[Slot]) -> None:
-        """Take note of the episodes and seconds in some slots, before they are released."""
+        """Take note of the episodes and seconds in some slots; until now the learner waited for them."""
+        self.lap("wait")
         self._logger.write_episodes(self._clock.steps, self.window.add_slots(slots))
 
     def updated(self, metrics: dict[str, float], batch: Trajectory, steps: int) -> None:

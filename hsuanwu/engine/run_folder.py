@@ -23,6 +23,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.calibration = path / "calibration.json"
         self.metrics = path / "metrics.jsonl"
         self.episodes = path / "episodes.csv"
         self.checkpoints = path / "checkpoints"

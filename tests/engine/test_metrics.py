@@ -1,22 +1,154 @@
-"""What a line of the log says of a window, and which side is called the bottleneck."""
+"""What a line of the log says of a window, and what the time of a run went to."""
 
+import json
+
+import numpy as np
 import pytest
+import torch
 
-from hsuanwu.engine.metrics import Window, bottleneck
+from hsuanwu.common.slot import Activity, Slot
+from hsuanwu.common.spaces import Box, Discrete
+from hsuanwu.engine import DistributedTrainer, metrics
+from hsuanwu.engine.metrics import Phases, Window
+from hsuanwu.testing.trajectory import random_trajectory
+
+PHASES = {"start": 7.0, "wait": 2.0, "batch": 0.5, "update": 4.0, "publish": 0.25, "report": 1.25}
 
 
-@pytest.mark.parametrize(
-    ("learner_wait", "actor_wait", "expected"),
-    [
-        (0.6, 0.1, "The actors are the bottleneck: the learner waited 60% of its time, the actors 10% of theirs"),
-        (0.1, 0.6, "The learner is the bottleneck"),
-        (0.3, 0.35, "Balanced"),
-    ],
-)
-def test_bottleneck(learner_wait, actor_wait, expected):
-    assert bottleneck(learner_wait, actor_wait).startswith(expected)
+class Clock:
+    """A clock that stands still until it is told otherwise."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(metrics, "perf_counter", clock)
+    return clock
+
+
+def slot_of(seconds, returns=(), lengths=()):
+    """Return a slot of four environments in which episodes of ``lengths`` ended."""
+    episode_return, episode_length = torch.zeros(1, 4, dtype=torch.float64), torch.zeros(1, 4, dtype=torch.int64)
+    episode_return[0, : len(returns)] = torch.tensor(returns)
+    episode_length[0, : len(lengths)] = torch.tensor(lengths)
+    batch = random_trajectory(Box(0, 1, (1,)), Discrete(2), num_steps=1, num_envs=4)
+    return Slot(0, 0, 0, batch, episode_return, episode_length, torch.tensor(seconds, dtype=torch.float64))
+
+
+def window_of(num_actors, clock):
+    window = Window(num_actors)
+    window.phases = Phases(_last=clock())
+    return window
+
+
+def live(window, clock, phases):
+    for phase, seconds in phases.items():
+        clock.now += seconds
+        window.phases.lap(phase)
 
 
 def test_an_empty_window_has_no_episode():
     line = Window(1).read()
     assert line["episodes"] == 0 and line["episode_return"] is None
+
+
+def test_episodes_of_a_window():
+    window = Window(2)
+    finished = window.add_slots([slot_of([0] * 4, (1.5, -3.0), (4, 2)), slot_of([0] * 4, (0.0,), (9,))])
+    assert finished == [(1.5, 4), (-3.0, 2), (0.0, 9)]
+    line = window.read()
+    assert line["episodes"] == 3
+    assert (line["episode_return"], line["episode_return_min"], line["episode_return_max"]) == (-0.5, -3.0, 1.5)
+    assert (line["episode_length"], line["episode_length_min"], line["episode_length_max"]) == (5.0, 2.0, 9.0)
+    assert window.read()["episodes"] == 0
+
+
+def test_lag_and_metrics_are_means_over_updates():
+    window, batch = Window(1), slot_of([0] * 4).trajectory  # versions 0 to 3
+    window.add_update({"loss": 2.0}, batch, steps=10, version=3)
+    window.add_update({"loss": 5.0}, batch, steps=10, version=5)
+    line = window.read()
+    assert line["loss"] == 3.5
+    assert line["policy_lag"] == pytest.approx((1.5 + 3.5) / 2) and line["policy_lag_max"] == 5
+
+
+def test_seconds_of_a_line(clock):
+    window = window_of(2, clock)
+    live(window, clock, PHASES)
+    window.add_slots([slot_of([1.0, 2.0, 4.0, 0.5]), slot_of([2.0, 0.0, 1.0, 0.5])])
+    window.add_update({}, slot_of([0] * 4).trajectory, steps=60, version=0)
+    line = window.read()
+    assert line["window_seconds"] == sum(PHASES.values())
+    assert {name: line[f"learner_{name}_seconds"] for name in PHASES} == PHASES
+    # a mean over two actors
+    expected = {"environment": 1.5, "inference": 1.0, "waiting": 2.5, "transport": 0.5}
+    assert {a.name.lower(): line[f"actor_{a.name.lower()}_seconds"] for a in Activity} == expected
+    assert line["steps_per_second"] == 60 / 15
+    assert line["actor_steps_per_second"] == 60 / 3.0
+    assert line["learner_steps_per_second"] == 60 / 13
+    live(window, clock, {"update": 3.0})
+    line = window.read()
+    assert (line["window_seconds"], line["learner_update_seconds"], line["actor_waiting_seconds"]) == (3.0, 3.0, 0.0)
+
+
+def test_shares_of_the_whole_run(clock):
+    window = window_of(2, clock)
+    for _ in range(2):  # they are of all windows
+        live(window, clock, PHASES)
+        window.add_slots([slot_of([1.0, 2.0, 4.0, 1.0]), slot_of([2.0, 0.0, 4.0, 2.0])])
+        window.read()
+    live(window, clock, {"update": 8.0})
+    window.read()
+    shares = window.time_shares()
+    assert shares["actor"] == pytest.approx(
+        {"environment": 3 / 16, "inference": 2 / 16, "waiting": 8 / 16, "transport": 3 / 16}
+    )
+    # the start counts for nothing, collecting and publishing are transport
+    assert shares["learner"] == pytest.approx(
+        {"learning": 16 / 24, "transport": 1.5 / 24, "reporting": 2.5 / 24, "waiting": 4 / 24}
+    )
+
+
+def test_shares_of_nothing():
+    shares = Window(1).time_shares()
+    assert set(shares["actor"]) == {activity.name.lower() for activity in Activity}
+    assert set(shares["learner"]) == {"learning", "transport", "reporting", "waiting"}
+    assert not np.any([*shares["actor"].values(), *shares["learner"].values()])
+
+
+def seconds_of(lines, prefix):
+    pairs = (pair for line in lines for pair in line.items())
+    return sum(value for name, value in pairs if name.startswith(prefix) and name.endswith("_seconds"))
+
+
+def test_the_time_of_a_real_run_is_accounted_for(composed):
+    """Several processes: what the learner and the actors say they did fills the wall clock."""
+    cfgs = composed(
+        "experiment=impala_cartpole",
+        "transport=process",
+        "total_steps=100_000",
+        "batch_size=32",
+        "rollout_length=20",
+        "feature_dim=64",
+        "num_actors=auto",
+        "envs_per_actor=auto",
+        "log_interval=2000",
+    )
+    trainer = DistributedTrainer(cfgs)
+    summary = trainer.train()
+    lines = [json.loads(line) for line in trainer.folder.metrics.read_text().splitlines()]
+    wall = sum(line["window_seconds"] for line in lines)
+    assert wall <= summary["seconds"]
+    assert seconds_of(lines, "learner_") == pytest.approx(wall, rel=0.05)
+    late = lines[2:]  # in the first ones there are no actors yet
+    assert seconds_of(late, "actor_") == pytest.approx(sum(line["window_seconds"] for line in late), rel=0.05)
+    for shares in summary["time"].values():
+        assert sum(shares.values()) == pytest.approx(1)
+        assert min(shares.values()) > 0
+    assert summary["bottleneck"].endswith(".")

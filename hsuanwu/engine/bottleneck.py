@@ -1,0 +1,71 @@
+"""What bounds a run, in words, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Shares = Mapping[str, float]
+
+_MUCH = 0.1
+_BUSY = 0.9
+
+_ACTOR_ADVICE = {
+    "environment": "more cores with more num_actors, or an environment with a native vector, would help",
+    "inference": "more envs_per_actor, precision=bfloat16 or a smaller network would help",
+    "transport": "more envs_per_actor or smaller observations would help",
+}
+_LEARNER_ADVICE = {
+    "learning": "a larger batch_size, precision=bfloat16 or a smaller network would help",
+    "transport": "smaller observations, or fewer actors with more envs_per_actor, would help",
+    "reporting": "a larger log_interval or checkpoint_interval would help",
+}
+
+
+def shares_in_words(actor: Shares, learner: Shares, num_actors: int) -> str:
+    """Return one sentence that says what actors and learner spent their time on.
+
+    Args:
+        actor: fraction of an actor's time by activity, mean over actors; adds up to 1.
+        learner: fraction of the learner's time by activity; adds up to 1.
+        num_actors: actors of the run.
+    """
+    who = "The actor" if num_actors == 1 else f"Each of {num_actors} actors"
+    return f"{who}: {_listed(actor)}. The learner: {_listed(learner)}."
+
+
+def bottleneck(actor: Shares, learner: Shares, num_actors: int, num_cores: int, takes_turns: bool = False) -> str:
+    """Return one sentence that says what bounds the run and what to change.
+
+    Args:
+        actor: fraction of an actor's time by activity, ``waiting`` among them.
+        learner: fraction of the learner's time by activity, ``waiting`` among them.
+        num_actors: actors of the run.
+        num_cores: cores of the machine.
+        takes_turns: whether actors and learner share one thread.
+    """
+    actor_wait, learner_wait = actor.get("waiting", 0.0), learner.get("waiting", 0.0)
+    if takes_turns:
+        return (
+            f"Acting and learning took turns in one process, and acting took {learner_wait:.0%} of the time: "
+            f"transport=process does both at once."
+        )
+    if num_actors * (1 - actor_wait) + (1 - learner_wait) >= _BUSY * num_cores:
+        costs = {f"the actors' {name}": (num_actors * share, _ACTOR_ADVICE.get(name)) for name, share in actor.items()}
+        costs |= {f"the learner's {name}": (share, _LEARNER_ADVICE.get(name)) for name, share in learner.items()}
+        name, (_, advice) = max(costs.items(), key=lambda item: item[1][0] if item[1][1] else 0.0)
+        return f"All {num_cores} cores are busy, most of all with {name}: {advice}."
+    if actor_wait < _MUCH and learner_wait < _MUCH:
+        return "Actors and learner keep each other busy: both would have to be faster."
+    if learner_wait > actor_wait:
+        part = _largest(actor)
+        return f"The actors are the bottleneck, most of all {part}: {_ACTOR_ADVICE.get(part, '')}."
+    part = _largest(learner)
+    return f"The learner is the bottleneck, most of all {part}: {_LEARNER_ADVICE.get(part, '')}."
+
+
+def _listed(shares: Shares) -> str:
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+
+
+def _largest(shares: Shares) -> str:
+    return max((name for name in shares if name != "waiting"), key=lambda name: shares[name])

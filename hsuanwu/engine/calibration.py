@@ -1,0 +1,214 @@
+"""What ``auto`` means: a short measurement of this machine, this environment and this network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter, process_time
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.slot import Slot
+from hsuanwu.common.trajectory import Trajectory, trajectory_specs
+from hsuanwu.engine.build import Agent, actor_device, build_agent, transport_class
+from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts
+from hsuanwu.engine.threads import num_cores, threads
+from hsuanwu.runtime.actor import Actor
+from hsuanwu.runtime.memory import keep_freed_memory
+from hsuanwu.runtime.transport import ActorEnd
+from hsuanwu.runtime.weights import Weights
+from hsuanwu.xploit.storage import TrajectoryStorage
+
+AUTO = "auto"
+_KEYS = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
+_ROLLOUT_LENGTH = 4
+_ENOUGH_SECONDS = 0.1
+_LONG_SECONDS = 0.5
+_FEW_ENVS = 4
+_FEW_WEIGHTS = 200_000
+_GAIN = 1.1
+"""bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""
+
+
+def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
+    """Return ``cfgs`` with a value in place of each ``auto``, and what was measured (None: nothing had to be).
+
+    Actors that run while the learner learns are laid out by measurement. Where they take turns with it
+    (``transport=local``), nothing is measured, so that two runs are equal to the bit: one actor steps all
+    environments of a batch, in float32.
+
+    Raises:
+        ConfigurationError: if no layout fits what is given.
+    """
+    if all(cfgs[key] != AUTO for key in _KEYS):
+        return cfgs, None
+    concurrent = transport_class(cfgs).is_concurrent
+    # where they take turns, what is chosen must not depend on the machine
+    cores = num_cores() if concurrent else 1
+    candidates = _candidates(cfgs, cores, (1,))
+    if not concurrent:
+        return _chosen(cfgs, candidates[0], "float32", spare_cores=0), None
+    keep_freed_memory()
+    return _measured(cfgs, cores)
+
+
+def _candidates(cfgs: DictConfig, cores: int, learner_threads: Sequence[int]) -> list[Layout]:
+    slots_per_actor = cfgs.storage.get("slots_per_actor")
+    given = _given(cfgs.num_actors), _given(cfgs.envs_per_actor), slots_per_actor
+    candidates = list(layouts(cfgs.batch_size, cores, *given, learner_threads))
+    if not candidates:
+        raise ConfigurationError(
+            f"batch_size: found {cfgs.batch_size}, which num_actors={cfgs.num_actors}, envs_per_actor="
+            f"{cfgs.envs_per_actor} and storage.slots_per_actor={slots_per_actor} cannot fill; change one of them"
+        )
+    return candidates
+
+
+def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]:
+    start = perf_counter()
+    with threads(1):
+        agent, precision, updates = _agent_of_best_precision(cfgs)
+        candidates = _candidates(cfgs, cores, _thread_counts(cfgs, agent, cores))
+        costs = _costs(cfgs, agent, candidates)
+    layout, speed = best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
+    result = _chosen(cfgs, layout, precision, cores - layout.num_actors - layout.learner_threads)
+    return result, {
+        "seconds": perf_counter() - start,
+        "num_cores": cores,
+        "small_update_seconds": updates,
+        "act_seconds": {str(size): seconds for size, seconds in costs.act},
+        "update_seconds": costs.learn,
+        "promised_steps_per_second": speed,
+        "chosen": {**{key: result[key] for key in _KEYS}, "slots_per_actor": layout.slots_per_actor},
+    }
+
+
+def _thread_counts(cfgs: DictConfig, agent: Agent, cores: int) -> tuple[int, ...]:
+    """Return how many threads the learner may be given; threads cost a small network more than they bring."""
+    if cfgs.learner_threads != AUTO:
+        return (cfgs.learner_threads,)
+    num_weights = sum(weight.numel() for weight in agent.learner.learner.parameters())
+    return (1,) if num_weights < _FEW_WEIGHTS or agent.device.type != "cpu" else (1, cores)
+
+
+def _agent_of_best_precision(cfgs: DictConfig) -> tuple[Agent, str, dict[str, float]]:
+    """Return an agent, its precision, and what an update of a small batch takes in each precision that was tried."""
+    if cfgs.precision != AUTO:
+        return build_agent(cfgs), cfgs.precision, {}
+    agents = {name: build_agent(_with(cfgs, precision=name)) for name in ("float32", "bfloat16")}
+    seconds = {name: _update_seconds(cfgs, agent, _few_envs(cfgs)) for name, agent in agents.items()}
+    precision = "bfloat16" if seconds["bfloat16"] * _GAIN < seconds["float32"] else "float32"
+    return agents[precision], precision, seconds
+
+
+def _chosen(cfgs: DictConfig, layout: Layout, precision: str, spare_cores: int) -> DictConfig:
+    values = {
+        "num_actors": layout.num_actors,
+        "envs_per_actor": layout.envs_per_actor,
+        "precision": precision,
+        "learner_threads": layout.learner_threads,
+        "overlap": spare_cores >= layout.num_actors,
+    }
+    result = _with(cfgs, **{key: value for key, value in values.items() if cfgs[key] == AUTO})
+    if "slots_per_actor" in result.storage and result.storage.slots_per_actor is None:
+        result.storage.slots_per_actor = layout.slots_per_actor
+    return result
+
+
+def _with(cfgs: DictConfig, **values: Any) -> DictConfig:
+    return cast(DictConfig, OmegaConf.merge(cfgs, values))
+
+
+def _given(value: int | str) -> int | None:
+    return None if value == AUTO else int(value)
+
+
+def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
+    """Measure what one step of few and of many environments takes, and one update."""
+    sizes = sorted({layout.envs_per_actor for layout in candidates})
+    learn = _update_seconds(cfgs, agent, _few_envs(cfgs)) * cfgs.batch_size / _few_envs(cfgs)
+    if learn < _LONG_SECONDS:
+        learn = _update_seconds(cfgs, agent, cfgs.batch_size)
+    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn)
+
+
+def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:
+    """Measure steps of few and of many environments; of fewer still where it takes long to build them."""
+    start, least = perf_counter(), min(few, _FEW_ENVS)
+    seconds = _act_seconds(cfgs, agent, least)
+    if perf_counter() - start > _LONG_SECONDS:
+        few, many = least, min(many, 2 * least)
+    if few > least:
+        seconds = _act_seconds(cfgs, agent, few)
+    return (few, seconds), (many, _act_seconds(cfgs, agent, many) if many > few else seconds)
+
+
+def _act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds of one step of ``num_envs`` environments: an actor runs, as it will later."""
+    spaces = agent.observation_space, agent.action_space
+    policy = agent.learner.actor
+    storage = TrajectoryStorage(*spaces, _ROLLOUT_LENGTH, num_envs, 1, policy.state_spec, shared=False)
+    actor = Actor(agent.env_factory, policy, num_envs, _ROLLOUT_LENGTH, cfgs.seed, device=actor_device(cfgs, agent))
+    rollouts = actor.run(_EndlessEnd(storage.slot(0)), 0)
+    try:
+        return _fastest(lambda: next(rollouts), perf_counter) / _ROLLOUT_LENGTH
+    finally:
+        rollouts.close()  # type: ignore[attr-defined]
+
+
+def _few_envs(cfgs: DictConfig) -> int:
+    """Return the size of a batch that shows which precision is faster without taking long."""
+    return max(1, cfgs.batch_size // 8)
+
+
+def _update_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds of an update of ``num_envs`` environments."""
+    settings = OmegaConf.to_container(cfgs, resolve=True)
+    batch = _blank_batch(cfgs, agent, num_envs)
+    # on the CPU others may be at work just now: what counts is the work itself, and nothing is waited for
+    clock = process_time if agent.device.type == "cpu" else perf_counter
+    return _fastest(lambda: _update(settings, agent, batch), clock)
+
+
+def _update(settings: Any, agent: Agent, batch: Trajectory) -> None:
+    learner = agent.learner
+    learner.update(settings, learner.actor, learner.learner, batch, batch.init_state, learner.optimizer, None)
+
+
+def _blank_batch(cfgs: DictConfig, agent: Agent, num_envs: int) -> Trajectory:
+    specs = trajectory_specs(
+        agent.observation_space, agent.action_space, cfgs.rollout_length, num_envs, agent.learner.actor.state_spec
+    )
+    batch = specs.map(lambda spec: torch.zeros(spec.shape, dtype=spec.dtype))
+    batch.valid.fill_(True)
+    return batch
+
+
+def _fastest(work: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """Return the seconds of the fastest of a few runs, the first left out: it warms up."""
+    work()
+    fastest, spent, runs = float("inf"), 0.0, 0
+    while runs < 2 or (spent < _ENOUGH_SECONDS and runs < 10):
+        start = clock()
+        work()
+        seconds = clock() - start
+        fastest, spent, runs = min(fastest, seconds), spent + seconds, runs + 1
+    return fastest
+
+
+class _EndlessEnd(ActorEnd):
+    """Gives an actor the same slot again and again."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    def acquire(self) -> Slot | None:
+        return self._slot
+
+    def commit(self, slot: Slot) -> None:
+        pass
+
+    def weights(self, newer_than: int) -> Weights | None:
+        return None

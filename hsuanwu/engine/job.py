@@ -1,0 +1,64 @@
+"""One job of ``hsuanwu-train``: train, evaluate, summarise."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from termcolor import colored
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.bottleneck import shares_in_words
+from hsuanwu.engine.config import resumed
+from hsuanwu.engine.distributed_trainer import DistributedTrainer
+from hsuanwu.engine.run_folder import RunFolder, check_run_folder
+
+
+def run_job(cfgs: DictConfig) -> float | None:
+    """Train with a configuration that Hydra has composed, evaluate, draw the learning curve and print a summary.
+
+    Returns:
+        The mean return of the evaluation, for sweepers; None without one.
+    """
+    trainer = DistributedTrainer(_settled(cfgs))
+    summary = trainer.train()
+    evaluation = trainer.test() if trainer.cfgs.eval_episodes else None
+    print(
+        f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
+        f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
+    )
+    print(shares_in_words(**summary["time"], num_actors=trainer.cfgs.num_actors))
+    print(summary["bottleneck"])
+    result = evaluation.to_dict()["episode_return"] if evaluation is not None else None
+    if result is not None:
+        print(
+            f"Mean return over {trainer.cfgs.eval_episodes} evaluation episodes: {result['mean']:.1f} "
+            f"(std {result['std']:.1f}, min {result['min']:.1f}, max {result['max']:.1f})",
+            flush=True,
+        )
+    _draw(trainer.folder)
+    print(f"Run folder: {trainer.folder.path}", flush=True)
+    return result["mean"] if result is not None else None
+
+
+def _settled(cfgs: DictConfig) -> DictConfig:
+    """Return the configuration with the folder of this job, and with the settings of the run that it goes on with."""
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
+        with open_dict(cfgs):
+            cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
+    if cfgs.resume:
+        check_run_folder(cfgs)
+        return resumed(cfgs, hydra_config.overrides.task)
+    return cfgs
+
+
+def _draw(folder: RunFolder) -> None:
+    # matplotlib takes as long to import as some runs take to train: the result stands before
+    from hsuanwu.engine.plot import learning_curve
+
+    with suppress(ConfigurationError):  # no episode has ended yet: nothing to draw
+        learning_curve([folder.path], folder.learning_curve)

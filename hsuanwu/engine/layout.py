@@ -1,0 +1,116 @@
+"""Who does how much of a run: which layouts there are, and what speed each promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the environments of a batch are spread over actors.
+
+    Attributes:
+        num_actors: A.
+        envs_per_actor: B, stepped with one forward pass.
+        slots_per_actor: k; ``A * k * B`` is at most two batches, so that data are at most two updates old on average.
+        learner_threads: of torch, for updates.
+    """
+
+    num_actors: int
+    envs_per_actor: int
+    slots_per_actor: int
+    learner_threads: int = 1
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a run spends its time on, in seconds of one core.
+
+    Attributes:
+        act: of one step of all environments of an actor that has few, and of one that has many: pairs
+            (environments, seconds). Between and beyond them the cost is a straight line.
+        learn: of one update.
+    """
+
+    act: tuple[tuple[int, float], tuple[int, float]]
+    learn: float
+
+    def act_seconds(self, num_envs: int) -> float:
+        """Return the seconds of one step of ``num_envs`` environments."""
+        (few, few_seconds), (many, many_seconds) = self.act
+        slope = (many_seconds - few_seconds) / (many - few) if many > few else 0.0
+        return max(few_seconds + slope * (num_envs - few), few_seconds * min(1.0, num_envs / few))
+
+
+def layouts(
+    batch_size: int,
+    num_cores: int,
+    num_actors: int | None = None,
+    envs_per_actor: int | None = None,
+    slots_per_actor: int | None = None,
+    learner_threads: Sequence[int] = (1,),
+) -> Iterator[Layout]:
+    """Yield the layouts that fill batches and keep two of them at most in flight; None is free to choose.
+
+    Args:
+        batch_size: environments per update.
+        num_cores: cores of the machine; more actors than that are not considered.
+        num_actors: if it is given.
+        envs_per_actor: if it is given.
+        slots_per_actor: if it is given.
+        learner_threads: what may be chosen.
+    """
+    seen = set()
+    for actors in [num_actors] if num_actors else range(1, num_cores + 1):
+        for in_flight in (batch_size, 2 * batch_size):
+            if not (num_actors or envs_per_actor) and in_flight % actors:
+                continue
+            envs = envs_per_actor or _largest_divisor(batch_size, in_flight // actors)
+            if not envs or batch_size % envs:
+                continue
+            slots = slots_per_actor or max(1, 2 * batch_size // (actors * envs))
+            if actors * envs * slots >= batch_size and (actors, envs, slots) not in seen:
+                seen.add((actors, envs, slots))
+                yield from (Layout(actors, envs, slots, threads) for threads in learner_threads)
+
+
+def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_length: int, num_cores: int) -> float:
+    """Return the speed that a layout promises.
+
+    A learner with one thread and the actors work side by side: the slowest of learner, actors and all cores together
+    sets the speed. A learner with a thread for each core takes them all while it learns, as actors have the lower
+    priority: the two take turns.
+
+    Args:
+        layout: who does what.
+        costs: measured on this machine.
+        batch_size: environments per update.
+        rollout_length: steps of each environment in a slot.
+        num_cores: cores of the machine.
+    """
+    learn = costs.learn / (batch_size * rollout_length)
+    act = costs.act_seconds(layout.envs_per_actor) / layout.envs_per_actor
+    if layout.learner_threads > 1:
+        return 1.0 / (learn / layout.learner_threads + act / min(layout.num_actors, num_cores))
+    return 1.0 / max(learn, act / layout.num_actors, (learn + act) / num_cores)
+
+
+def best_layout(
+    candidates: list[Layout], costs: Costs, batch_size: int, rollout_length: int, num_cores: int
+) -> tuple[Layout, float]:
+    """Return the fastest layout and its speed.
+
+    Of those within 3 % of it, one with more threads, which is never held up by a single core, then the one with
+    the fewest environments.
+    """
+    speeds = {x: steps_per_second(x, costs, batch_size, rollout_length, num_cores) for x in candidates}
+    fastest = max(speeds.values())
+    good = [layout for layout, speed in speeds.items() if speed >= 0.97 * fastest]
+    chosen = min(good, key=lambda x: (-x.learner_threads, x.num_actors * x.envs_per_actor, x.num_actors))
+    return chosen, speeds[chosen]
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    """Return the largest divisor of ``number`` that is ``most`` or less; 0 if there is none."""
+    return max((x for x in range(1, min(number, most) + 1) if number % x == 0), default=0)

@@ -1,0 +1,281 @@
+"""What ``auto`` becomes: by rule, by measurement, or by what was measured before."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine import DistributedTrainer, calibration
+from hsuanwu.engine.build import build_agent
+from hsuanwu.engine.calibration import calibrated
+from hsuanwu.engine.config import complete, resumed
+
+AUTO = ("num_actors=auto", "envs_per_actor=auto")
+CHOSEN = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
+BIG = "encoder.hidden_dims=[512,512]"
+
+
+@pytest.fixture
+def concurrent(composed):
+    """Return a function that composes a run whose actors run beside the learner, everything chosen by auto."""
+    return lambda *overrides: complete(composed("transport=process", *AUTO, *overrides))
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Make it an error to measure anything."""
+
+    def measure(*_):
+        raise AssertionError("something is measured")
+
+    monkeypatch.setattr(calibration, "_fastest", measure)
+
+
+@pytest.fixture
+def costs(monkeypatch):
+    """Decide what measurements find: seconds of an update by precision and environments, of a step, and cores."""
+    found = {"float32": 1e-3, "bfloat16": 1e-3, "act": lambda num_envs: 1e-4 * num_envs, "cores": 2}
+
+    def update_seconds(cfgs, agent, num_envs):
+        name = str(agent.learner.learner.encoder.dtype).removeprefix("torch.")
+        return found[name] * num_envs
+
+    monkeypatch.setattr(calibration, "_update_seconds", update_seconds)
+    monkeypatch.setattr(calibration, "_act_seconds", lambda cfgs, agent, num_envs: found["act"](num_envs))
+    monkeypatch.setattr(calibration, "num_cores", lambda: found["cores"])
+    return found
+
+
+def chosen(cfgs):
+    return {key: cfgs[key] for key in CHOSEN} | {"slots_per_actor": cfgs.storage.slots_per_actor}
+
+
+GIVEN = ("num_actors=2", "envs_per_actor=4", "learner_threads=1", "precision=float32", "overlap=true")
+
+
+@pytest.mark.parametrize("transport", ["local", "process"])
+def test_nothing_is_measured_where_everything_is_given(composed, unmeasured, transport):
+    cfgs = complete(composed(f"transport={transport}", *GIVEN))
+    assert calibrated(cfgs) == (cfgs, None)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_taking_turns_is_laid_out_by_rule_the_same_on_every_machine(composed, unmeasured, monkeypatch, cores):
+    monkeypatch.setattr(calibration, "num_cores", lambda: cores)
+    cfgs, report = calibrated(complete(composed(*AUTO)))
+    assert report is None
+    assert chosen(cfgs) == {
+        "num_actors": 1,
+        "envs_per_actor": 8,
+        "learner_threads": 1,
+        "precision": "float32",
+        "overlap": False,
+        "slots_per_actor": 2,
+    }
+    given = complete(composed("num_actors=2", "envs_per_actor=auto", "precision=bfloat16", "overlap=true"))
+    assert chosen(calibrated(given)[0]) == {
+        "num_actors": 2,
+        "envs_per_actor": 4,
+        "learner_threads": 1,
+        "precision": "bfloat16",
+        "overlap": True,
+        "slots_per_actor": 2,
+    }
+
+
+def test_the_choice_is_measured(concurrent):
+    cfgs, threads = concurrent(), torch.get_num_threads()
+    result, report = calibrated(cfgs)
+    assert torch.get_num_threads() == threads
+    assert "auto" not in chosen(result).values() and None not in chosen(result).values()
+    assert report["chosen"] == chosen(result)
+    in_flight = result.num_actors * result.envs_per_actor * result.storage.slots_per_actor
+    assert 8 <= in_flight <= 16
+    assert report["num_cores"] >= 1 and set(report["small_update_seconds"]) == {"float32", "bfloat16"}
+    figures = [*report["small_update_seconds"].values(), *report["act_seconds"].values()]
+    figures += [report[name] for name in ("seconds", "update_seconds", "promised_steps_per_second")]
+    assert all(figure > 0 for figure in figures)
+    assert json.loads(json.dumps(report)) == report
+    rest = {key: value for key, value in cfgs.items() if key not in (*CHOSEN, "storage")}
+    assert {key: result[key] for key in rest} == rest
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_actors": 1},
+        {"num_actors": 3},
+        {"envs_per_actor": 2},
+        {"learner_threads": 3},
+        {"precision": "float32"},
+        {"precision": "bfloat16"},
+        {"overlap": True},
+        {"overlap": False},
+        {"storage.slots_per_actor": 1},
+        {"num_actors": 1, "envs_per_actor": 8, "storage.slots_per_actor": 5},
+    ],
+    ids=str,
+)
+def test_what_is_given_is_kept(concurrent, costs, given):
+    overrides = [f"{key}={value}" for key, value in given.items()]
+    result, report = calibrated(concurrent(*overrides))
+    assert {key: OmegaConf.select(result, key) for key in given} == given
+    assert "auto" not in chosen(result).values()
+    assert set(report["small_update_seconds"]) == (set() if "precision" in given else {"float32", "bfloat16"})
+    if set(given) <= {"precision", "overlap"}:
+        assert chosen(result) == {**chosen(calibrated(concurrent())[0]), **given}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["num_actors=1", "envs_per_actor=2", "storage.slots_per_actor=2"], "num_actors=1, envs_per_actor=2 and"),
+        (["num_actors=17"], "found 8, which num_actors=17, envs_per_actor=auto and storage.slots_per_actor=None"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["local", "process"])
+def test_an_error_where_nothing_fits(composed, unmeasured, transport, overrides, message):
+    with pytest.raises(ConfigurationError, match="^batch_size: found 8, .* cannot fill; ") as caught:
+        DistributedTrainer(composed(f"transport={transport}", *AUTO, *overrides))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.5, "float32"), (1.05, "float32"), (1.2, "bfloat16")])
+def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expected):
+    costs["bfloat16"] = costs["float32"] / gain
+    result, report = calibrated(concurrent())
+    assert result.precision == expected
+    # a small batch tells
+    assert report["small_update_seconds"] == {name: costs[name] for name in ("float32", "bfloat16")}
+    # the update that counts is a whole one, in the precision that was chosen
+    assert report["update_seconds"] == pytest.approx(8 * costs[expected])
+
+
+def test_a_long_update_is_not_measured_whole(concurrent, costs, monkeypatch):
+    sizes, right = [], calibration._update_seconds
+    monkeypatch.setattr(calibration, "_update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
+    for seconds, expected in ((0.5, [2, 2, 2]), (0.001, [2, 2, 2, 16])):
+        costs["float32"] = costs["bfloat16"] = seconds
+        sizes.clear()
+        _, report = calibrated(concurrent("batch_size=16"))
+        assert report["update_seconds"] == pytest.approx(16 * seconds)
+        assert sizes == expected
+
+
+def test_the_layout_follows_the_costs(concurrent, costs):
+    assert chosen(calibrated(concurrent())[0])["num_actors"] == 1, "an update takes ten times as long as acting"
+    costs["act"] = lambda num_envs: 1e-2 * num_envs
+    assert calibrated(concurrent())[0].num_actors == 2
+    costs["act"] = lambda num_envs: 1.0
+    result, report = calibrated(concurrent())
+    assert (result.num_actors, result.envs_per_actor, result.storage.slots_per_actor) == (2, 8, 1)
+    assert report["act_seconds"] == {"4": 1.0, "8": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("cores", "network", "threads", "overlap"),
+    [(1, BIG, 1, False), (2, BIG, 1, False), (8, BIG, 7, False), (2, "feature_dim=8", 1, False),
+     (8, "feature_dim=8", 1, True)],
+)  # fmt: skip
+def test_cores_that_are_left_over(concurrent, costs, cores, network, threads, overlap):
+    """One actor; a large network takes the rest of the cores, a small one leaves them to overlapping actors."""
+    costs["cores"] = cores
+    result, _ = calibrated(concurrent("encoder=mlp", network, "num_actors=1"))
+    assert (result.learner_threads, result.overlap) == (threads, overlap)
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "seconds_to_build", "measured"),
+    [
+        (32, 64, 0.1, [4, 32, 64]),
+        (32, 32, 0.1, [4, 32]),
+        (2, 3, 0.1, [2, 3]),
+        (32, 64, 0.6, [4, 8]),
+        (32, 32, 0.6, [4, 8]),
+        (3, 64, 0.6, [3, 6]),
+    ],
+)
+def test_environments_that_take_long_to_build_are_few(monkeypatch, few, many, seconds_to_build, measured):
+    now, sizes = [0.0], []
+
+    def act_seconds(cfgs, agent, num_envs):
+        sizes.append(num_envs)
+        now[0] += seconds_to_build
+        return 0.01 * num_envs
+
+    monkeypatch.setattr(calibration, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(calibration, "_act_seconds", act_seconds)
+    found = calibration._act_costs(None, None, few, many)
+    assert sizes == measured
+    for size, seconds in found:
+        assert size in measured and seconds == pytest.approx(0.01 * size)
+    assert found[-1][0] == measured[-1]
+
+
+def test_the_fastest_run_counts_and_the_first_does_not():
+    now, left = [0.0], [0.001, 0.05, 0.04, 0.06]
+
+    def work():
+        now[0] += left.pop(0)
+
+    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.04)
+    assert not left, "0.1 s are enough, and each is two runs at least"
+    left += [0.001, 5.0, 4.0]
+    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(4.0) and not left
+    left += [0.001] * 11
+    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.001) and not left
+
+
+def test_environments_are_closed(concurrent):
+    cfgs, envs = concurrent(), []
+    agent = build_agent(cfgs)
+
+    def factory(num_envs):
+        envs.append(agent.env_factory(num_envs))
+        return envs[-1]
+
+    assert calibration._act_seconds(cfgs, dataclasses.replace(agent, env_factory=factory), 5) > 0
+    assert [env.num_envs for env in envs] == [5] and envs[0]._is_closed
+
+
+def test_a_run_keeps_its_choice(concurrent, monkeypatch):
+    trainer = DistributedTrainer(concurrent("transport=thread", "total_steps=200"))
+    trainer.train()
+    folder = trainer.folder
+    saved = OmegaConf.load(folder.config)
+    assert chosen(saved) == chosen(trainer.cfgs) and "auto" not in chosen(saved).values()
+    report = json.loads(folder.calibration.read_text())
+    assert report == trainer.calibration and report["chosen"] == chosen(saved)
+
+    monkeypatch.setattr(calibration, "_measured", None)
+    overrides = ["resume=true", "total_steps=400"]
+    more = DistributedTrainer(resumed(concurrent(*overrides), overrides))  # as hsuanwu-train does it
+    assert more.calibration is None and chosen(more.cfgs) == chosen(saved)
+    more.train()
+    assert json.loads(folder.calibration.read_text()) == report
+    # what config.yaml says is enough to do the same again
+    twin = DistributedTrainer(OmegaConf.merge(saved, {"run_dir": f"{folder.path}-twin"}))
+    assert twin.calibration is None and chosen(twin.cfgs) == chosen(saved)
+    assert not twin.folder.calibration.exists()
+
+
+def test_measuring_leaves_no_trace_in_the_weights(concurrent):
+    measured = DistributedTrainer(concurrent())
+    plain = DistributedTrainer(OmegaConf.merge(measured.cfgs, {"run_dir": "elsewhere"}))
+    assert measured.calibration is not None and plain.calibration is None
+    pairs = zip(*(x.agent.learner.learner.state_dict().items() for x in (measured, plain)), strict=True)
+    assert all(name == other and torch.equal(x, y) for (name, x), (other, y) in pairs)
+
+
+def test_local_runs_with_auto_are_equal_to_the_bit(composed, tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        trainer = DistributedTrainer(composed(*AUTO, "log_interval=100", f"run_dir={tmp_path / name}"))
+        trainer.train()
+        assert not trainer.folder.calibration.exists()
+        lines = [json.loads(line) for line in trainer.folder.metrics.read_text().splitlines()]
+        runs.append([{key: value for key, value in line.items() if "second" not in key} for line in lines])
+    assert runs[0] == runs[1] and len(runs[0]) > 5
