@@ -20,5 +20,5 @@ def main(cfgs: DictConfig) -> None:
     print(trainer.test(episodes=20).to_dict())
 
 
-if __name__ == "__main__":  # actors are spawned processes: they import this file again
+if __name__ == "__main__":  # actors are processes that import this file again
     main()

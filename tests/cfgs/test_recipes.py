@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.build import build_agent, build_runtime, check_run_keys
+from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.config import RUN_KEYS, complete, register_groups, wiring_names
 
 RECIPES = sorted(path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir())
@@ -38,6 +39,8 @@ def test_the_six_recipes_are_there():
 def test_recipe_builds(recipe):
     cfgs = compose_run(f"experiment={recipe}", "transport=local")
     check_run_keys(cfgs)
+    cfgs, report = calibrated(cfgs)
+    assert report is None, "local transport must not depend on time"
     agent = build_agent(cfgs)
     build_runtime(cfgs, agent, seed=1)
     assert agent.learner.actor.init_state(2) is not None
