@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -q -c constraints.txt
 INPUTS := setup.py pyproject.toml constraints.txt
+PEERS := samplefactory puffer sb3 rllib
+PEER_VENVS := .venv-peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help train test test-slow check docs bench clean
+.PHONY: help train test test-slow check docs bench bench-peers clean
 
 help:
 	@echo "make train      train IMPALA on CartPole; make train ARGS='experiment=NAME key=value' for anything else"
@@ -19,6 +21,7 @@ help:
 	@echo "make check      lint, format, types, layers, documentation, quick tests"
 	@echo "make docs       build the documentation in site/"
 	@echo "make bench      measure the throughput"
+	@echo "make bench-peers  measure it beside other systems, each in a virtual environment of its own"
 	@echo "make clean      remove .venv, caches and builds; runs are kept"
 
 train: $(VENV)/core.stamp
@@ -44,8 +47,11 @@ docs: $(VENV)/docs.stamp
 bench: $(VENV)/core.stamp
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
 
+bench-peers: $(VENV)/atari.stamp $(PEERS:%=$(PEER_VENVS)/%.stamp)
+	$(BIN)/python benchmarks/peers.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENVS) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and alone: it is the largest, and what follows must accept the pinned one.
@@ -69,3 +75,18 @@ $(VENV)/docs.stamp: $(VENV)/core.stamp
 	@echo "Installing what the documentation needs"
 	@$(INSTALL) -e ".[docs]"
 	@touch $@
+
+$(VENV)/atari.stamp: $(VENV)/core.stamp
+	@echo "Installing the Atari games"
+	@$(INSTALL) -e ".[atari]"
+	@touch $@
+
+# A peer that cannot be installed is a line of the table, so this succeeds either way; the stamp tells which.
+# What a peer needs is pinned one by one: some ask for less than they need, or for what they never use.
+$(PEER_VENVS)/%.stamp: benchmarks/peer/%.txt benchmarks/peer/install/sitecustomize.py constraints.txt
+	@echo "Installing $* in $(PEER_VENVS)/$* (takes minutes)"
+	@rm -rf $@ $(PEER_VENVS)/$* && mkdir -p $(PEER_VENVS)
+	@{ $(PYTHON) -m venv $(PEER_VENVS)/$* && \
+	   $(PEER_VENVS)/$*/bin/pip install -c $< torch numpy setuptools wheel && \
+	   PYTHONPATH="$(CURDIR)/benchmarks/peer/install" $(PEER_VENVS)/$*/bin/pip install --no-deps --no-build-isolation -r $<; \
+	 } >$(PEER_VENVS)/$*.log 2>&1 && touch $@ || echo "warning: $* is not installed; $(PEER_VENVS)/$*.log says why"

@@ -1,10 +1,10 @@
 """Environment steps per second of whole training, for the shipped recipes: medians over several runs.
 
-    python benchmarks/throughput.py                     # impala_cartpole and impala_pong, five runs each
+    make bench                                                  # the four bench_* recipes, five runs each
     python benchmarks/throughput.py --runs 3 impala_pong_deep --overrides num_actors=1
 
-``steady`` counts from the first line of ``metrics.jsonl`` to the last, ``whole`` from the start of the actors'
-processes to the end of training.
+``steady`` counts from the end of the first third of ``metrics.jsonl`` to the last line, ``whole`` from the start of
+the actors to the end of training.
 """
 
 from __future__ import annotations
@@ -17,47 +17,71 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-STEPS = {"impala_cartpole": 1_000_000, "impala_pong": 40_000, "impala_pong_deep": 6_000}
-DEFAULT_STEPS = 100_000
+RECIPES = ["bench_cartpole", "bench_cartpole_python", "bench_pong", "bench_pong_deep"]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one run showed.
+
+    Attributes:
+        steady: environment steps per second, start-up left out.
+        whole: environment steps per second, start-up included.
+        lag: mean policy lag in updates, start-up left out.
+    """
+
+    steady: float
+    whole: float
+    lag: float
 
 
 def main() -> None:
     """Run each recipe in turn, as often as asked, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=["impala_cartpole", "impala_pong"])
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--overrides", nargs="*", default=[], help="passed on to hsuanwu-train")
     arguments = parser.parse_args()
-    speeds: dict[str, list[tuple[float, float]]] = {recipe: [] for recipe in arguments.recipes}
+    speeds: dict[str, list[Speed]] = {recipe: [] for recipe in arguments.recipes}
     for _ in range(arguments.runs):
         for recipe in arguments.recipes:
-            speeds[recipe].append(measure(recipe, arguments.overrides))
+            speeds[recipe].append(run(recipe, arguments.overrides))
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}")
-    print(f"{'recipe':<24}{'steady steps/s':>16}{'whole steps/s':>16}{'runs':>6}   range of steady")
-    for recipe, pairs in speeds.items():
-        steady, whole = zip(*pairs, strict=True)
+    print("| recipe | steady steps/s | range | whole steps/s | policy lag | runs |\n|---|---:|---:|---:|---:|---:|")
+    for recipe, found in speeds.items():
+        steady = [speed.steady for speed in found]
+        whole, lag = (statistics.median(getattr(speed, name) for speed in found) for name in ("whole", "lag"))
         print(
-            f"{recipe:<24}{statistics.median(steady):>16,.0f}{statistics.median(whole):>16,.0f}{len(pairs):>6}"
-            f"   {min(steady):,.0f} to {max(steady):,.0f}"
+            f"| `{recipe}` | {statistics.median(steady):,.0f} | {min(steady):,.0f} to {max(steady):,.0f} "
+            f"| {whole:,.0f} | {lag:.1f} | {len(found)} |"
         )
 
 
 def measure(recipe: str, overrides: list[str]) -> tuple[float, float]:
     """Train once and return (steady, whole) steps per second."""
+    speed = run(recipe, overrides)
+    return speed.steady, speed.whole
+
+
+def run(recipe: str, overrides: list[str]) -> Speed:
+    """Train once by a recipe and return what the log says."""
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder) / "run"
-        steps = STEPS.get(recipe, DEFAULT_STEPS)
         command = [sys.executable, "-c", "from hsuanwu.cli import train; train()"]
-        command += [f"experiment={recipe}", f"total_steps={steps}", f"run_dir={run_dir}", "eval_episodes=0"]
+        command += [f"experiment={recipe}", f"run_dir={run_dir}", "eval_episodes=0"]
         subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL)
         lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    seconds = [line["window_seconds"] for line in lines]
-    steady = (lines[-1]["step"] - lines[0]["step"]) / sum(seconds[1:])
-    return steady, lines[-1]["step"] / sum(seconds)
+    late = lines[len(lines) // 3 :]
+    return Speed(
+        steady=(late[-1]["step"] - lines[len(lines) // 3 - 1]["step"]) / sum(line["window_seconds"] for line in late),
+        whole=lines[-1]["step"] / sum(line["window_seconds"] for line in lines),
+        lag=statistics.mean(line["policy_lag"] for line in late),
+    )
 
 
 if __name__ == "__main__":
