@@ -3,8 +3,8 @@
     python benchmarks/sweep.py                          # every recipe that is installed; half an hour
     python benchmarks/sweep.py bench_cartpole --runs 3
 
-Tried are one process for all, and one and two actors, with all or half of a batch's environments each, one and two threads for the learner,
-float32 and bfloat16. Figures are steady steps per second, medians of ``--runs``.
+Tried are one process for all, and one and two actors with all or half of a batch's environments each, one and two
+threads for the learner, float32 and bfloat16. Figures are steady steps per second, medians of ``--runs``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import throughput
 
 # environment steps that take some seconds
 STEPS = {
-    "bench_cartpole": 6_000_000,
+    "bench_cartpole": 4_000_000,
     "bench_cartpole_python": 700_000,
-    "bench_pong": 24_000,
+    "bench_pong": 20_000,
     "bench_pong_deep": 9_600,
-    "impala_cartpole": 800_000,
-    "impala_cartpole_memory": 250_000,
-    "impala_pendulum": 300_000,
-    "impala_dmc_cartpole": 60_000,
+    "impala_cartpole": 400_000,
+    "impala_cartpole_memory": 120_000,
+    "impala_pendulum": 160_000,
+    "impala_dmc_cartpole": 24_000,
 }
-BATCH = {"bench_cartpole": 1024, "bench_cartpole_python": 256, "impala_dmc_cartpole": 16}
+BATCH = {"bench_cartpole": 1024, "bench_cartpole_python": 256, "impala_cartpole": 16, "impala_dmc_cartpole": 16}
 AUTO = "auto"
 LOCAL = "transport=local"
 

@@ -143,6 +143,28 @@ def test_an_error_where_nothing_fits(composed, unmeasured, transport, overrides,
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_more_actors_than_one_have_to_be_asked_for_where_they_take_turns(composed, costs):
+    """What two actors could fill is no choice on a machine of any size."""
+    costs["cores"] = 64
+    overrides = [*AUTO, "envs_per_actor=2", "storage.slots_per_actor=2"]
+    with pytest.raises(ConfigurationError, match="num_actors=auto, envs_per_actor=2 and storage.slots_per_actor=2"):
+        calibrated(complete(composed(*overrides)))
+    assert calibrated(complete(composed(*overrides, "num_actors=2")))[0].num_actors == 2
+    assert calibrated(complete(composed("transport=process", *overrides)))[0].num_actors == 2
+
+
+def test_costs_are_those_of_one_core(concurrent, costs, monkeypatch):
+    threads, right = set(), calibration._act_seconds
+    monkeypatch.setattr(calibration, "_act_seconds", lambda *args: threads.add(torch.get_num_threads()) or right(*args))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        calibrated(concurrent())
+        assert threads == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(("gain", "expected"), [(0.5, "float32"), (1.05, "float32"), (1.2, "bfloat16")])
 def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expected):
     costs["bfloat16"] = costs["float32"] / gain
@@ -176,15 +198,35 @@ def test_the_layout_follows_the_costs(concurrent, costs):
 
 
 @pytest.mark.parametrize(
-    ("cores", "network", "threads", "overlap"),
-    [(1, BIG, 1, False), (2, BIG, 1, False), (8, BIG, 7, False), (2, "feature_dim=8", 1, False),
-     (8, "feature_dim=8", 1, True)],
-)  # fmt: skip
-def test_cores_that_are_left_over(concurrent, costs, cores, network, threads, overlap):
-    """One actor; a large network takes the rest of the cores, a small one leaves them to overlapping actors."""
-    costs["cores"] = cores
+    ("cores", "network", "update_seconds", "threads", "overlap"),
+    [
+        (8, "feature_dim=8", 1e-3, 1, True),
+        (8, "feature_dim=8", 1e-2, 1, True),
+        (3, "feature_dim=8", 1e-3, 1, True),
+        (2, "feature_dim=8", 1e-3, 1, False),
+        (8, BIG, 1e-3, 1, True),
+        (8, BIG, 1e-2, 8, False),
+        (2, BIG, 1e-2, 2, False),
+        (1, BIG, 1e-2, 1, False),
+    ],
+)
+def test_threads_of_the_learner_and_cores_that_are_left(
+    concurrent, costs, cores, network, update_seconds, threads, overlap
+):
+    """One actor. A large network takes all cores where its updates take long, a small one never more than one."""
+    costs.update(cores=cores, float32=update_seconds, bfloat16=update_seconds)
     result, _ = calibrated(concurrent("encoder=mlp", network, "num_actors=1"))
     assert (result.learner_threads, result.overlap) == (threads, overlap)
+    given, _ = calibrated(concurrent("encoder=mlp", network, "num_actors=1", "learner_threads=5"))
+    assert (given.learner_threads, given.overlap) == (5, cores - 1 - 5 >= 1)
+
+
+def test_an_accelerator_needs_no_threads_of_the_processor(concurrent, costs):
+    cfgs = concurrent("encoder=mlp", BIG)
+    agent = build_agent(cfgs)
+    assert calibration._thread_counts(cfgs, agent, 16) == (1, 16)
+    agent.learner.learner.to("meta")
+    assert calibration._thread_counts(cfgs, agent, 16) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +238,7 @@ def test_cores_that_are_left_over(concurrent, costs, cores, network, threads, ov
         (32, 64, 0.6, [4, 8]),
         (32, 32, 0.6, [4, 8]),
         (3, 64, 0.6, [3, 6]),
+        (4, 6, 0.6, [4, 6]),
     ],
 )
 def test_environments_that_take_long_to_build_are_few(monkeypatch, few, many, seconds_to_build, measured):

@@ -1,5 +1,7 @@
 """Which layouts there are, what speed each promises, and which one is taken."""
 
+from dataclasses import replace
+
 import pytest
 
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, steps_per_second
@@ -64,6 +66,12 @@ def test_what_cannot_fill_a_batch_is_none(given):
     assert list(layouts(64, 2, **given)) == []
 
 
+def test_threads_of_the_learner_double_the_choice():
+    one, both = list(layouts(64, 2)), list(layouts(64, 2, learner_threads=(1, 2)))
+    assert set(both) == {replace(layout, learner_threads=threads) for layout in one for threads in (1, 2)}
+    assert len(both) == 2 * len(one) and [layout.learner_threads for layout in one] == [1] * len(one)
+
+
 def test_the_cost_of_a_step_is_a_line():
     costs = Costs(act=((10, 1.0), (30, 2.0)), learn=1.0)
     assert [costs.act_seconds(size) for size in (10, 20, 30, 50)] == pytest.approx([1.0, 1.5, 2.0, 3.0])
@@ -85,6 +93,20 @@ def test_the_cost_of_a_step_is_a_line():
 def test_the_slowest_part_bounds_the_speed(learn, num_cores, expected):
     costs = Costs(act=((32, 2.0), (64, 4.0)), learn=learn)
     speed = steps_per_second(Layout(2, 32, 2), costs, batch_size=64, rollout_length=5, num_cores=num_cores)
+    assert speed == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("threads", "num_actors", "num_cores", "expected"),
+    [
+        (4, 2, 4, 1 / (0.05 / 4 + 0.0625 / 2)),
+        (4, 2, 1, 1 / (0.05 / 4 + 0.0625 / 1)),
+        (2, 8, 4, 1 / (0.05 / 2 + 0.0625 / 4)),
+    ],
+)
+def test_a_learner_with_many_threads_takes_turns_with_the_actors(threads, num_actors, num_cores, expected):
+    costs, layout = Costs(act=((32, 2.0), (64, 4.0)), learn=16.0), Layout(num_actors, 32, 2, threads)
+    speed = steps_per_second(layout, costs, batch_size=64, rollout_length=5, num_cores=num_cores)
     assert speed == pytest.approx(expected)
 
 
@@ -114,3 +136,12 @@ def test_more_environments_must_be_worth_it():
         costs = Costs(act=((32, 1.0), (64, 2.0 / gain)), learn=0.001)
         chosen, speed = best(costs, 4, candidates)
         assert chosen == expected and speed == steps_per_second(chosen, costs, 64, 10, 4)
+
+
+def test_more_threads_if_they_cost_little():
+    """With two threads, updates of 1 s and acting for 0.5 s a batch take 1 s; with one thread, 1 s or a little less."""
+    candidates = [Layout(1, 64, 2, 1), Layout(1, 64, 2, 2)]
+    for learn, expected in ((1.0, 2), (0.98, 2), (0.9, 1)):
+        acting = 0.5 * 0.1  # of a step
+        costs = Costs(act=((64, acting), (64, acting)), learn=learn)
+        assert best(costs, 4, candidates)[0].learner_threads == expected

@@ -59,7 +59,11 @@ def test_a_wrapper_is_not_passed_by():
         def rewards(self, reward):
             return 2 * reward
 
+        def __getattr__(self, name):
+            return getattr(self.env, name)
+
     env = AsyncCounters(2, AutoresetMode.NEXT_STEP)
+    assert callable(Doubled(env).send)
     assert as_vector_env(env).is_async and not as_vector_env(Doubled(env)).is_async
 
 

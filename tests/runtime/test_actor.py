@@ -1,12 +1,15 @@
 """The actor writes what happened into the rows where it belongs."""
 
+import copy
 from collections import deque
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from hsuanwu.common.nest import leaves
 from hsuanwu.common.protocols import Step
 from hsuanwu.common.slot import Activity
 from hsuanwu.common.spaces import Box, Discrete
@@ -86,6 +89,19 @@ class ListEnd(ActorEnd):
 
     def weights(self, newer_than):
         return self._weights if self._weights is not None and self._weights.version > newer_than else None
+
+
+class ScramblingEnd(ListEnd):
+    """Hands out one slot again and again, with other things in it each time."""
+
+    def __init__(self, slot, count):
+        super().__init__([slot] * count)
+
+    def commit(self, slot):
+        super().commit(copy.deepcopy(slot))
+        for x in (slot.episode_return, slot.episode_length, slot.seconds):
+            x.fill_(77)
+        slot.trajectory.map(lambda x: x.fill_(1))
 
 
 def make_policy(policy_class):
@@ -188,6 +204,24 @@ def test_all_time_is_accounted_for(run):
 
 def test_the_environments_are_closed(run):
     assert all(env.is_closed for env in run[0].envs)
+
+
+@pytest.mark.parametrize("policy_class", [FeedForwardPolicy, LstmPolicy])
+def test_a_slot_tells_nothing_of_what_was_in_it_before(policy_class, overlap):
+    policy, found = make_policy(policy_class), []
+    storage = TrajectoryStorage(OBSERVATION, ACTION, NUM_STEPS, NUM_ENVS, 1, policy.state_spec, False, NUM_SLOTS)
+    for end in (ListEnd([storage.slot(i) for i in range(NUM_SLOTS)]), ScramblingEnd(storage.slot(0), NUM_SLOTS)):
+        for _ in Actor(Scripts(), policy, NUM_ENVS, NUM_STEPS, seed=3, overlap=overlap).run(end, 0):
+            pass
+        found.append([(x.episode_return, x.episode_length, *leaves_of(x.trajectory)) for x in end.committed])
+        found[-1] = copy.deepcopy(found[-1])
+    assert len(found[0]) == len(found[1]) == NUM_SLOTS
+    for slot, other in zip(*found, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(slot, other, strict=True))
+
+
+def leaves_of(trajectory):
+    return [x for f in fields(trajectory) for x in leaves(getattr(trajectory, f.name))]
 
 
 def first_actions(policy, index, overlap=False):
