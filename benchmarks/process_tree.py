@@ -63,11 +63,13 @@ def last_line(text: str) -> str:
 
 
 def end_children() -> None:
-    """End all that descends from this process: politely, then by force."""
-    for how, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+    """End all that descends from this process: let it end by itself, then ask, then by force."""
+    for how, patience in ((0, 3.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)):
         for child in descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, how)
+            # torch's keeper of shared memory frees it once all its users have ended, unless it is ended itself
+            if how != signal.SIGTERM or _name(child) != "torch_shm_manag":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, how)
         deadline = time.monotonic() + patience
         while _reap() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -89,6 +91,14 @@ def _parents() -> Iterator[tuple[int, int]]:
             state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             if state != "Z":
                 yield int(folder.name), int(parent)
+
+
+def _name(process: int) -> str:
+    """Return the name of a process, of which Linux keeps 15 letters."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _reap() -> bool:
