@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import throughput
 
-SECONDS = 4.0
+SECONDS = 3.0
 
 
 def main() -> None:

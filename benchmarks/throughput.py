@@ -76,9 +76,10 @@ def run(recipe: str, overrides: list[str]) -> Speed:
         command += [f"experiment={recipe}", f"run_dir={run_dir}", "eval_episodes=0"]
         subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL)
         lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    late = lines[len(lines) // 3 :]
+    start = len(lines) // 3  # lines of start-up; where there are few lines, none can be left out
+    late, before = lines[start:], lines[start - 1]["step"] if start else 0
     return Speed(
-        steady=(late[-1]["step"] - lines[len(lines) // 3 - 1]["step"]) / sum(line["window_seconds"] for line in late),
+        steady=(late[-1]["step"] - before) / sum(line["window_seconds"] for line in late),
         whole=lines[-1]["step"] / sum(line["window_seconds"] for line in lines),
         lag=statistics.mean(line["policy_lag"] for line in late),
     )

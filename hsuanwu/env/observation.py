@@ -26,11 +26,12 @@ def empty_batch(space: Space, num_envs: int) -> Nest:
 
 
 def row_views(batch: Nest) -> list[Any]:
-    """Return one target for each row of a batch: ``target[()] = observation`` copies an observation into that row.
+    """Return one target for each row of a batch; an assignment to the index ``()`` of it copies an observation there.
 
     Example:
         >>> batch = {"a": np.zeros(2), "b": np.zeros((2, 3))}
-        >>> row_views(batch)[1][()] = {"a": 5, "b": [1, 2, 3]}
+        >>> _, second = row_views(batch)
+        >>> second[()] = {"a": 5, "b": [1, 2, 3]}
         >>> batch["a"]
         array([0., 5.])
     """

@@ -58,6 +58,14 @@ def test_orphans_are_ended(tmp_path, status):
 
 
 @linux
+def test_what_ends_by_itself_is_let_end(tmp_path):
+    """Torch's shared memory is freed by a process that outlives its users for a moment."""
+    slow = "import pathlib, time; time.sleep(0.5); pathlib.Path('freed').touch()"
+    case(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {slow!r}])", tmp_path)
+    assert (tmp_path / "freed").exists()
+
+
+@linux
 def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
     lines = case(ORPHAN.format(sleep=60, status=0), tmp_path, seconds=1.0)
     assert lines[0] == "error: not finished after 1 s"

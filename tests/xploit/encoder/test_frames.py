@@ -61,6 +61,16 @@ def test_bfloat16_only_under_autocast(conv):
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.02 * expected.abs().max().item())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_bytes_are_converted_once(conv, monkeypatch, dtype):
+    """Straight to the dtype of the convolution: autocast would make float32 of them first."""
+    seen, right = [], functional.conv2d
+    monkeypatch.setattr(functional, "conv2d", lambda frames, *rest: seen.append(frames.dtype) or right(frames, *rest))
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        conv(BYTES)
+    assert seen == [dtype]
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_the_layout_of_memory_is_channels_last_and_the_shape_is_not(dtype):
     first = BYTES[:, :3].contiguous().to(dtype)
