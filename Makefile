@@ -12,7 +12,7 @@ PEER_VENVS := .venv-peers
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help train test test-slow check docs bench bench-peers clean
+.PHONY: help train test test-slow check docs bench bench-peers learn clean
 
 help:
 	@echo "make train      train IMPALA on CartPole; make train ARGS='experiment=NAME key=value' for anything else"
@@ -22,6 +22,7 @@ help:
 	@echo "make docs       build the documentation in site/"
 	@echo "make bench      measure the throughput"
 	@echo "make bench-peers  measure it beside other systems, each in a virtual environment of its own"
+	@echo "make learn      train every recipe with several seeds and write docs/learning.md; many hours"
 	@echo "make clean      remove .venv, caches and builds; runs are kept"
 
 train: $(VENV)/core.stamp
@@ -49,6 +50,9 @@ bench: $(VENV)/core.stamp
 
 bench-peers: $(VENV)/atari.stamp $(PEERS:%=$(PEER_VENVS)/%.stamp)
 	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+learn: $(VENV)/tasks.stamp
+	$(BIN)/python benchmarks/learn.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(PEER_VENVS) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -79,6 +83,11 @@ $(VENV)/docs.stamp: $(VENV)/core.stamp
 $(VENV)/atari.stamp: $(VENV)/core.stamp
 	@echo "Installing the Atari games"
 	@$(INSTALL) -e ".[atari]"
+	@touch $@
+
+$(VENV)/tasks.stamp: $(VENV)/core.stamp
+	@echo "Installing the environments of all recipes"
+	@$(INSTALL) -e ".[atari,box2d,dmc,minatar,minigrid]"
 	@touch $@
 
 # A peer that cannot be installed is a line of the table, so this succeeds either way; the stamp tells which.

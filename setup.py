@@ -24,8 +24,10 @@ ATARI = ["ale-py>=0.11"]
 # dm_control 1.0.50 reads fields that MuJoCo 4 no longer has, and does not say so in its metadata.
 DMC = ["dm_control>=1.0.28", "mujoco>=3.1,<4"]
 MINATAR = ["minatar>=1.0.15"]
-# pygame draws the classic control tasks of gymnasium.
-VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5", "pygame>=2.1.3"]
+MINIGRID = ["minigrid>=3.0"]
+BOX2D = ["box2d>=2.3.10"]
+# pygame-ce draws the classic control tasks; minigrid asks for it, and pygame itself must not lie beside it.
+VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5", "pygame-ce>=2.4"]
 
 setup(
     name="hsuanwu",
@@ -62,8 +64,10 @@ setup(
     ],
     extras_require={
         "atari": ATARI,
+        "box2d": BOX2D,
         "dmc": DMC,
         "minatar": MINATAR,
+        "minigrid": MINIGRID,
         "ray": ["ray>=2.40"],
         "video": VIDEO,
         "dev": [
@@ -76,8 +80,10 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.9",
             *ATARI,
+            *BOX2D,
             *DMC,
             *MINATAR,
+            *MINIGRID,
             *VIDEO,
         ],
         "docs": [

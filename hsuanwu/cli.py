@@ -39,6 +39,7 @@ def evaluate() -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run")
     parser.add_argument("--episodes", type=int, help="how many episodes (default: eval_episodes of the run)")
     parser.add_argument("--seed", type=int, default=0, help="seed of environments and actions (default: 0)")
+    parser.add_argument("--best", action="store_true", help="take the best checkpoint (see eval_interval)")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking the likeliest")
     parser.add_argument("--video", type=Path, metavar="DIR", help="write the first episode into DIR as MP4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -137,6 +138,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         arguments.run_dir,
         arguments.episodes,
         arguments.seed,
+        best=arguments.best,
         deterministic=not arguments.stochastic,
         video_dir=arguments.video,
     )

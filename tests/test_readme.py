@@ -20,7 +20,7 @@ from hsuanwu.engine.config import RUN_KEYS, register_groups
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PRESETS = {path.stem for path in (ROOT / "cfgs/env").glob("*.yaml")}
+PRESETS = {kind: {path.stem for path in (ROOT / f"cfgs/{kind}").glob("*.yaml")} for kind in KINDS}
 RECIPES = {path.stem for path in (ROOT / "cfgs/experiment").glob("*.yaml")}
 TINY = ["total_steps=60", "num_actors=1", "envs_per_actor=2", "batch_size=2", "rollout_length=5", "feature_dim=8"]
 TINY += ["transport=local", "learner_threads=1", "eval_episodes=1"]
@@ -86,7 +86,7 @@ def parameters(pairs):
 
 def test_the_table_of_modules_is_that_of_the_registry():
     rows = {next(iter(names(row[0]))): names(row[1]) for row in table(ROOT / "README.md", "Modules")}
-    expected = {kind: set(options(kind)) | (PRESETS if kind == "env" else set()) for kind in KINDS}
+    expected = {kind: set(options(kind)) | PRESETS[kind] for kind in KINDS}
     assert rows == expected
 
 
@@ -109,7 +109,8 @@ def test_the_table_of_run_level_keys_has_the_shipped_values():
 
 
 def test_every_metric_is_explained(tmp_path):
-    cfgs = composed(["total_steps=2000", "transport=local", "eval_episodes=0", "num_actors=1", "batch_size=32"])
+    overrides = ["eval_episodes=2", "eval_interval=1000", "num_actors=1", "batch_size=32"]
+    cfgs = composed(["total_steps=2000", "transport=local", *overrides])
     cfgs.run_dir, cfgs.log_interval = str(tmp_path / "run"), 1000
     DistributedTrainer(cfgs).train()
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]

@@ -39,3 +39,37 @@ class Clock:
     def is_over(self) -> bool:
         """Whether ``total_steps`` have been consumed."""
         return self.steps >= self.total_steps
+
+
+class Every:
+    """Says when another interval of a clock is over.
+
+    Args:
+        interval: environment steps, at least 1; None for never.
+        clock: the clock.
+        also_at_the_end: whether the end of the run counts too.
+
+    Example:
+        >>> clock = Clock(total_steps=100)
+        >>> every = Every(30, clock)
+        >>> for _ in range(4):
+        ...     clock.advance(20)
+        ...     print(every.is_due())
+        False
+        True
+        False
+        True
+    """
+
+    def __init__(self, interval: int | None, clock: Clock, also_at_the_end: bool = False) -> None:
+        self._interval, self._clock, self._also_at_the_end = interval, clock, also_at_the_end
+        self._next = clock.steps + (interval or 0)
+
+    def is_due(self) -> bool:
+        """Return whether it is time; if so, the next time is an interval from now."""
+        if self._interval is None:
+            return False
+        if self._clock.steps < self._next and not (self._also_at_the_end and self._clock.is_over):
+            return False
+        self._next = self._clock.steps + self._interval
+        return True

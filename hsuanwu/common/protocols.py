@@ -62,6 +62,14 @@ class DirectVectorEnv(VectorEnv, Protocol):
 
 
 @runtime_checkable
+class StaggeringVectorEnv(VectorEnv, Protocol):
+    """A vector environment that can begin at another step of an episode in each environment."""
+
+    def reset_staggered(self, seed: int, num_steps: int) -> Nest:
+        """Do as ``reset`` does, then play less than ``num_steps`` random actions, another number in each."""
+
+
+@runtime_checkable
 class AsyncVectorEnv(VectorEnv, Protocol):
     """A vector environment that may be able to step in threads of its own.
 

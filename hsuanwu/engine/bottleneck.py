@@ -17,7 +17,7 @@ _ACTOR_ADVICE = {
 _LEARNER_ADVICE = {
     "learning": "a larger batch_size, precision=bfloat16 or a smaller network would help",
     "transport": "smaller observations, or fewer actors with more envs_per_actor, would help",
-    "reporting": "a larger log_interval or checkpoint_interval would help",
+    "reporting": "a larger log_interval, checkpoint_interval or eval_interval would help",
 }
 
 

@@ -20,7 +20,13 @@ from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import Actor
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.weights import WeightBoard
-from hsuanwu.xploit.encoder import Encoder, MixedPrecisionEncoder, default_encoder
+from hsuanwu.xploit.encoder import (
+    Encoder,
+    MixedPrecisionEncoder,
+    NormalizingEncoder,
+    default_encoder,
+    normalized_space,
+)
 from hsuanwu.xploit.learner import Learner
 from hsuanwu.xploit.learner.optimizer import as_device
 from hsuanwu.xploit.policy import Policy
@@ -92,23 +98,29 @@ def build_agent(cfgs: DictConfig) -> Agent:
         "device": as_device(cfgs.device),
         "feature_dim": cfgs.feature_dim,
     }
-    for kind in ("encoder", "distribution", "augmentation", "policy"):
+    wiring["encoder"] = encoder = _make_encoder(cfgs, wiring)
+    for kind in ("distribution", "augmentation", "policy"):
         if cfgs.get(kind) is not None:
             wiring[kind] = _make(cfgs, kind, wiring)
-        elif kind == "encoder":
-            wiring[kind] = default_encoder(observation_space, cfgs.feature_dim)
-        elif kind == "distribution":
-            wiring[kind] = default_distribution(action_space)
         else:
-            wiring[kind] = None
-        if kind == "encoder":
-            dtype = torch.bfloat16 if cfgs.precision == "bfloat16" else torch.float32
-            wiring[kind] = encoder = MixedPrecisionEncoder(wiring[kind], dtype)
+            wiring[kind] = default_distribution(action_space) if kind == "distribution" else None
     learner = _make(cfgs, "learner", wiring)
     if cfgs.compile:
         # in place, and after the learner has made its copy for the actors: they would compile for minutes
         encoder.compile()
     return Agent(env_factory, observation_space, action_space, learner)
+
+
+def _make_encoder(cfgs: DictConfig, wiring: Mapping[str, Any]) -> Encoder:
+    """Return the encoder of a configuration, in its precision, and behind a normalisation if there is to be one."""
+    space = wiring["observation_space"]
+    shown = normalized_space(space) if cfgs.normalize_observation else space
+    if cfgs.get("encoder") is not None:
+        encoder = _make(cfgs, "encoder", {**wiring, "observation_space": shown})
+    else:
+        encoder = default_encoder(shown, cfgs.feature_dim)
+    encoder = MixedPrecisionEncoder(encoder, torch.bfloat16 if cfgs.precision == "bfloat16" else torch.float32)
+    return NormalizingEncoder(space, encoder) if cfgs.normalize_observation else encoder
 
 
 def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
@@ -138,7 +150,16 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
     board = WeightBoard(policy.state_dict(), shared)
     transport = _make(cfgs, "transport", {"storage": storage, "board": board})
     device = actor_device(cfgs, agent)
-    actor = Actor(agent.env_factory, policy, cfgs.envs_per_actor, cfgs.rollout_length, seed, cfgs.overlap, device)
+    actor = Actor(
+        agent.env_factory,
+        policy,
+        cfgs.envs_per_actor,
+        cfgs.rollout_length,
+        seed,
+        cfgs.overlap,
+        device,
+        cfgs.stagger_steps,
+    )
     return Runtime(storage, board, transport, actor)
 
 
@@ -174,12 +195,14 @@ def check_run_keys(cfgs: DictConfig) -> None:
         if cfgs[key] not in choices:
             right = ", ".join(str(choice).lower() for choice in choices)
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use one of {right}")
-    for key in ("log_interval", "checkpoint_interval"):
+    for key in ("log_interval", "checkpoint_interval", "eval_interval"):
         if cfgs[key] is not None and cfgs[key] < 1:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more, or null")
-    for key in ("eval_episodes", "seed"):
+    for key in ("eval_episodes", "seed", "stagger_steps"):
         if cfgs[key] < 0:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 0 or more")
+    if cfgs.eval_interval is not None and cfgs.eval_episodes == 0:
+        raise ConfigurationError("eval_episodes: found 0; use 1 or more, or eval_interval=null")
     if cfgs.envs_per_actor != "auto" and cfgs.batch_size % cfgs.envs_per_actor:
         raise ConfigurationError(
             f"batch_size: found {cfgs.batch_size}, which slots of envs_per_actor={cfgs.envs_per_actor} environments "

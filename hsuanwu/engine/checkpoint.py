@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,9 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.xploit.learner import Learner
 
 FORMAT = 1
+BEST = "best.pt"
+"""Name of the checkpoint whose policy did best in the evaluations of a run."""
+
 _KEEP = 3
 _NAME = re.compile(r"step_(\d+)\.pt")
 
@@ -24,9 +28,27 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
     The file appears under its name only when it is whole. It holds tensors, numbers and strings alone:
     ``torch.load(path, weights_only=True)`` reads it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step_{clock.steps:012d}.pt"
-    state = {
+    _write(path, _state(learner, clock, wall_seconds))
+    for old in list_checkpoints(folder)[:-_KEEP]:
+        old.unlink()
+    return path
+
+
+def save_best(folder: Path, learner: Learner, clock: Clock, wall_seconds: float, episode_return: float) -> Path:
+    """Write ``folder/best.pt``, which remembers the mean return that it was saved for, and return its path."""
+    path = folder / BEST
+    _write(path, {**_state(learner, clock, wall_seconds), "eval_episode_return": episode_return})
+    return path
+
+
+def best_return(folder: Path) -> float:
+    """Return the mean return that ``folder/best.pt`` was saved for; minus infinity where there is none."""
+    return float(_read(folder / BEST)["eval_episode_return"]) if (folder / BEST).exists() else -math.inf
+
+
+def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "steps": clock.steps,
         "updates": clock.updates,
@@ -36,12 +58,13 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
         "optimizer": learner.optimizer.state_dict(),
         "rng": torch.get_rng_state(),
     }
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
-    for old in list_checkpoints(folder)[:-_KEEP]:
-        old.unlink()
-    return path
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -50,23 +73,33 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.name)
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Return what the newest checkpoint of a folder holds.
+def load_checkpoint(folder: Path, best: bool = False) -> dict[str, Any]:
+    """Return what the newest checkpoint of a folder holds, or the best one.
 
     Raises:
         ConfigurationError: if there is none, or it cannot be read.
     """
+    if best:
+        if not (folder / BEST).exists():
+            raise ConfigurationError(
+                f"{folder}: holds no {BEST}; it is kept where eval_interval has the run evaluated while it trains"
+            )
+        return _read(folder / BEST)
     found = list_checkpoints(folder)
     if not found:
         raise ConfigurationError(f"{folder}: holds no checkpoint; train first, or name the folder of a run")
+    return _read(found[-1])
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(found[-1], map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ConfigurationError(
-            f"{found[-1]}: cannot be read ({type(error).__name__}); remove it to go on from the one before"
+            f"{path}: cannot be read ({type(error).__name__}); remove it to go on from the one before"
         ) from error
     if state.get("format") != FORMAT:
-        raise ConfigurationError(f"{found[-1]}: has format {state.get('format')}; this version reads {FORMAT}")
+        raise ConfigurationError(f"{path}: has format {state.get('format')}; this version reads {FORMAT}")
     return state
 
 

@@ -44,6 +44,8 @@ class RunConfig:
     rollout_length: int = MISSING
     batch_size: int = MISSING
     feature_dim: int = MISSING
+    normalize_observation: bool = MISSING
+    stagger_steps: int = MISSING
     run_dir: str | None = MISSING
     resume: bool = MISSING
     learner_threads: Union[int, str] = MISSING  # noqa: UP007
@@ -53,6 +55,7 @@ class RunConfig:
     log_interval: int | None = MISSING
     checkpoint_interval: int | None = MISSING
     eval_episodes: int = MISSING
+    eval_interval: int | None = MISSING
     env: Any = MISSING
     learner: Any = MISSING
     storage: Any = MISSING

@@ -6,20 +6,27 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from hsuanwu.common.clock import Clock
+from hsuanwu.common.clock import Clock, Every
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.calibration import calibrated
-from hsuanwu.engine.checkpoint import load_checkpoint, restore, save_checkpoint
+from hsuanwu.engine.checkpoint import (
+    best_return,
+    load_checkpoint,
+    restore,
+    save_best,
+    save_checkpoint,
+)
 from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import Evaluation, evaluate
+from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
 from hsuanwu.engine.threads import num_cores, threads
@@ -108,9 +115,9 @@ class DistributedTrainer:
 
     def _loop(self, runtime: Runtime, reporter: Reporter) -> None:
         learner, clock = self.agent.learner, self.clock
-        cfgs = OmegaConf.to_container(self.cfgs, resolve=True)
-        save_every = self.cfgs.checkpoint_interval or max(1, clock.total_steps // _CHECKPOINTS_A_RUN)
-        next_save = clock.steps + save_every
+        cfgs = cast(dict[str, Any], OmegaConf.to_container(self.cfgs, resolve=True))
+        save = Every(self.cfgs.checkpoint_interval or max(1, clock.total_steps // _CHECKPOINTS_A_RUN), clock)
+        evaluation = Every(self.cfgs.eval_interval, clock, also_at_the_end=True)
         lr_scheduler = learner.make_lr_scheduler(clock)
         runtime.board.publish(Weights(clock.updates, learner.actor.state_dict()))
         end = runtime.transport.launch(runtime.actor, self.cfgs.num_actors)
@@ -120,7 +127,13 @@ class DistributedTrainer:
                 batch = batches.next()
                 reporter.lap("batch")
                 metrics = learner.update(
-                    cfgs, learner.actor, learner.learner, batch, batch.init_state, learner.optimizer, lr_scheduler
+                    learner.scheduled(cfgs, clock.fraction),
+                    learner.actor,
+                    learner.learner,
+                    batch,
+                    batch.init_state,
+                    learner.optimizer,
+                    lr_scheduler,
                 )
                 reporter.lap("update")
                 end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
@@ -128,10 +141,12 @@ class DistributedTrainer:
                 steps = int(batch.valid.sum())
                 clock.advance(steps)
                 reporter.updated(metrics, batch, steps)
-                if clock.steps >= next_save and not clock.is_over:
-                    next_save = clock.steps + save_every
+                if save.is_due() and not clock.is_over:
                     self.save()
                 reporter.lap("report")
+                if evaluation.is_due():
+                    self._evaluate(reporter)
+                    reporter.lap("evaluate")
 
     def _batches(self, end: LearnerEnd, runtime: Runtime, reporter: Reporter) -> Batches:
         """Return the source of batches; on an accelerator the next one travels while this one is learnt from."""
@@ -140,20 +155,37 @@ class DistributedTrainer:
             return DirectBatches(end, runtime.storage, num_slots, reporter.collected)
         return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device)
 
+    def _evaluate(self, reporter: Reporter) -> None:
+        """Evaluate on environments of their own, always the same episodes, and keep the policy if none was better."""
+        learner = self.agent.learner
+        seed = derive_seed(self.cfgs.seed, "evaluation")
+        found = evaluate(learner.actor, self.agent.env_factory, self.cfgs.eval_episodes, seed)
+        reporter.evaluated(found)
+        mean = found.metrics()["eval_episode_return"]
+        if mean >= best_return(self.folder.checkpoints):
+            save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
+
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
         """Return what the policy reaches in ``episodes`` episodes, ``eval_episodes`` of them by default.
+
+        After training, the figures also are the last line of ``metrics.jsonl``.
 
         Args:
             episodes: how many; at least 1.
             deterministic: take the mode of each action distribution; else sample.
         """
-        return evaluate(
+        found = evaluate(
             self.agent.learner.actor,
             self.agent.env_factory,
             self.cfgs.eval_episodes if episodes is None else episodes,
             derive_seed(self.cfgs.seed, "test"),
             deterministic=deterministic,
         )
+        if self._runtime is None:
+            logger = Logger(self.folder, self.clock.steps)
+            logger.write(self.clock.steps, {"updates": self.clock.updates, **found.metrics()})
+            logger.close()
+        return found
 
     def save(self) -> Path:
         """Write a checkpoint into the run folder and return its path."""

@@ -37,6 +37,15 @@ class Evaluation:
             "episode_length": _statistics(self.lengths),
         }
 
+    def metrics(self) -> dict[str, float]:
+        """Return the same as one level of names, ``eval_episode_return`` and so on, for a line of the log."""
+        line: dict[str, float] = {"eval_episodes": len(self.returns)}
+        for name, values in (("eval_episode_return", self.returns), ("eval_episode_length", self.lengths)):
+            statistics = _statistics(values)
+            line[name] = statistics.pop("mean")
+            line |= {f"{name}_{statistic}": value for statistic, value in statistics.items()}
+        return line
+
 
 def evaluate(
     policy: Policy,

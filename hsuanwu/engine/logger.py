@@ -62,6 +62,8 @@ def _tag(key: str) -> str:
             return f"speed/{key}"
     if "second" in key:
         return f"speed/{key}"
+    if key.startswith("eval"):
+        return f"evaluation/{key}"
     return f"episode/{key}" if key.startswith("episode") else f"train/{key}"
 
 

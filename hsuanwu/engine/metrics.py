@@ -33,6 +33,7 @@ _LEARNER_ACTIVITIES = {
     "batch": "transport",
     "publish": "transport",
     "report": "reporting",
+    "evaluate": "reporting",
     "wait": "waiting",
 }
 """What each phase of the learner's loop is, in the account of its time; starting the actors is none of it."""

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
 
-Array = npt.NDArray[np.float64]
 Curve = tuple[Array, Array]
 """Environment steps and the episode returns seen there, ``[N]`` each; steps increase strictly."""
 
-_CONFIDENCE = 0.95
 _GRID_POINTS = 200
 _SMOOTHING_FRACTION = 0.05
 
@@ -30,7 +28,7 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
 
     One run is drawn as it was logged (thin) and as its centred moving average (thick). Several runs of
     one experiment are smoothed likewise, interpolated to the steps that all of them cover, and drawn as
-    their mean with a pointwise 95% confidence band (Student's t over the runs).
+    their interquartile mean with a pointwise 95% confidence band (bootstrap over the runs).
 
     Args:
         run_dirs: run folders, each with a ``metrics.jsonl``; at least one.
@@ -53,7 +51,7 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
         _draw_run(axes, curves[0])
         axes.set_title(f"Learning curve of {Path(run_dirs[0]).resolve().name}")
     else:
-        _draw_mean(axes, curves)
+        _draw_runs(axes, curves)
         axes.set_title(f"Learning curve over {len(curves)} runs")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("undiscounted episode return")
@@ -117,15 +115,15 @@ def _draw_run(axes: Axes, curve: Curve) -> None:
     axes.plot(steps, _smoothed(returns), color="C0", linewidth=2, label=f"moving average of {window} points")
 
 
-def _draw_mean(axes: Axes, curves: Sequence[Curve]) -> None:
+def _draw_runs(axes: Axes, curves: Sequence[Curve]) -> None:
     grid = _common_grid(curves)
     rows = np.stack([np.interp(grid, steps, _smoothed(returns)) for steps, returns in curves])
-    mean = rows.mean(0)
-    margin = _t_quantile(len(rows) - 1) * rows.std(0, ddof=1) / math.sqrt(len(rows))
+    low, high = bootstrap_interval(rows)
     for row in rows:
         axes.plot(grid, row, color="C0", linewidth=0.6, alpha=0.35)
-    axes.fill_between(grid, mean - margin, mean + margin, color="C0", alpha=0.2, label="95% confidence (Student's t)")
-    axes.plot(grid, mean, color="C0", linewidth=2, marker=_marker(grid), label=f"mean of {len(rows)} smoothed runs")
+    axes.fill_between(grid, low, high, color="C0", alpha=0.2, label="95% confidence (bootstrap)")
+    middle, label = interquartile_mean(rows), f"interquartile mean of {len(rows)} smoothed runs"
+    axes.plot(grid, middle, color="C0", linewidth=2, marker=_marker(grid), label=label)
 
 
 def _common_grid(curves: Sequence[Curve]) -> Array:
@@ -155,16 +153,3 @@ def _smoothed(values: Array) -> Array:
 def _marker(points: Array) -> str:
     """Return a dot where there is a single point, which no line could show."""
     return "o" if len(points) == 1 else ""
-
-
-def _t_quantile(degrees: int) -> float:
-    """Return the two-sided 95% quantile of Student's t with ``degrees`` degrees of freedom.
-
-    With ``t = sqrt(degrees) tan(angle)`` the density becomes ``cos(angle) ** (degrees - 1)`` on a finite
-    interval, where the trapezoid rule integrates it.
-    """
-    angle = np.linspace(-math.pi / 2, math.pi / 2, 20_001)
-    density = np.cos(angle) ** (degrees - 1)
-    cumulative = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    quantile = np.interp(0.5 + _CONFIDENCE / 2, cumulative / cumulative[-1], angle)
-    return math.sqrt(degrees) * math.tan(float(quantile))

@@ -19,14 +19,21 @@ _EPISODES = 100
 
 
 def evaluate_run(
-    run_dir: Path, episodes: int | None, seed: int, *, deterministic: bool = True, video_dir: Path | None = None
+    run_dir: Path,
+    episodes: int | None,
+    seed: int,
+    *,
+    best: bool = False,
+    deterministic: bool = True,
+    video_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what the newest checkpoint of a run reaches; see ``Evaluation.to_dict``.
+    """Return what a checkpoint of a run reaches, the newest one by default; see ``Evaluation.to_dict``.
 
     Args:
         run_dir: the folder of a run.
         episodes: how many episodes, at least 1; None for ``eval_episodes`` of the run.
         seed: of environments and actions.
+        best: take the checkpoint that did best in the evaluations of the run, not the newest one.
         deterministic: take the mode of each action distribution; else sample.
         video_dir: write one more episode there, ``video.mp4``; its path is returned as ``video``.
 
@@ -34,7 +41,7 @@ def evaluate_run(
         ConfigurationError: if the folder holds no run, or the environment cannot be drawn.
     """
     folder = RunFolder(run_dir)
-    agent, eval_episodes = load_agent(folder)
+    agent, eval_episodes = load_agent(folder, best)
     policy, factory = agent.learner.actor, agent.env_factory
     extra = {}
     if video_dir is not None:  # first: an environment that cannot draw itself is found out at once
@@ -45,8 +52,8 @@ def evaluate_run(
     return evaluation.to_dict() | extra
 
 
-def load_agent(folder: RunFolder) -> tuple[Agent, int]:
-    """Return the agent of a run with the weights of its newest checkpoint, on the CPU, and its ``eval_episodes``.
+def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
+    """Return the agent of a run, on the CPU, and its ``eval_episodes``; ``best`` as in ``evaluate_run``.
 
     Raises:
         ConfigurationError: if the folder holds no run or no checkpoint.
@@ -57,7 +64,7 @@ def load_agent(folder: RunFolder) -> tuple[Agent, int]:
     cfgs.device = "cpu"
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
-    restore_policy(agent.learner, load_checkpoint(folder.checkpoints), folder.checkpoints)
+    restore_policy(agent.learner, load_checkpoint(folder.checkpoints, best), folder.checkpoints)
     return agent, cfgs.eval_episodes or _EPISODES
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from hsuanwu.common.clock import Clock
+from hsuanwu.common.clock import Clock, Every
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory
 from hsuanwu.engine.console import Console
+from hsuanwu.engine.evaluator import Evaluation
 from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.metrics import Window
 from hsuanwu.engine.run_folder import RunFolder
@@ -29,8 +30,8 @@ class Reporter:
 
     def __init__(self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None) -> None:
         self._clock = clock
-        self._interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
-        self._next = clock.steps + self._interval
+        interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
+        self._every = Every(interval, clock, also_at_the_end=True)
         self.window = Window(num_actors)
         self.console = Console(clock.total_steps, clock.steps)
         self._logger = Logger(folder, clock.steps)
@@ -48,11 +49,16 @@ class Reporter:
         """Take note of an update, after the clock has advanced by its ``steps``."""
         self.window.add_update(metrics, batch, steps, self._clock.updates - 1)
         self.console.advance(steps)
-        if self._clock.steps >= self._next or self._clock.is_over:
-            self._next = self._clock.steps + self._interval
+        if self._every.is_due():
             line = self.window.read()
             self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
             self.console.progress(self._clock.steps, line)
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Write a line for an evaluation."""
+        line = evaluation.metrics()
+        self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
+        self.console.say(f"step {self._clock.steps:>11,}  evaluation {line['eval_episode_return']:8.1f}")
 
     def __enter__(self) -> Reporter:
         return self

@@ -84,8 +84,8 @@ class GymnasiumEnvFactory:
         module, _, name = str(self.id).rpartition(":")
         if module:
             import_module(module, "env.id")
-        elif name.startswith("ALE/"):
-            gymnasium.register_envs(import_extra("ale_py", "ale-py", "atari", "env.id"))
+        else:
+            _register_extra(name)
         try:
             return gymnasium.spec(name)
         except gymnasium.error.Error as error:
@@ -151,6 +151,16 @@ class GymnasiumEnvFactory:
             f"env.id: {self.id} cannot draw itself (no render mode 'rgb_array'); "
             "if it has a native vector, env.native_vector=false may help"
         )
+
+
+def _register_extra(name: str) -> None:
+    """Register the environments of an extra with gymnasium, if ``name`` is of one."""
+    if name.startswith("ALE/"):
+        gymnasium.register_envs(import_extra("ale_py", "ale-py", "atari", "env.id"))
+    elif name.startswith("MiniGrid-"):
+        gymnasium.register_envs(import_extra("minigrid", "minigrid", "minigrid", "env.id"))
+    elif name.startswith("MinAtar/") and name not in gymnasium.registry:
+        import_extra("minatar.gym", "minatar", "minatar", "env.id").register_envs()
 
 
 def _load_wrapper(entry: Any) -> Callable[[Any], Any]:

@@ -32,6 +32,8 @@ class Actor:
         overlap: double-buffered sampling: the environments are two groups, and while one steps, the other one's
             actions are inferred. Without it all are stepped together, with one forward pass.
         device: where actions are inferred; one that other processes have no share in.
+        stagger_steps: above 0, environments begin with less than so many random actions, another number each, so that
+            episodes of one length do not all end together.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Actor:
         seed: int,
         overlap: bool = False,
         device: torch.device | str = "cpu",
+        stagger_steps: int = 0,
     ) -> None:
         self.env_factory, self.policy = env_factory, policy
         self.num_envs, self.rollout_length, self.seed = num_envs, rollout_length, seed
         self.overlap, self.device = overlap and num_envs > 1, torch.device(device)
+        self.stagger_steps = stagger_steps
 
     def run(self, end: ActorEnd, index: int) -> Iterator[None]:
         """Fill slots as actor ``index``; yields after each, returns when ``end.acquire`` gives None."""
@@ -55,7 +59,7 @@ class Actor:
         try:
             for number, size in enumerate(self._group_sizes()):
                 seed = derive_seed(self.seed, "actor", index, "environment", *[number] * bool(number))
-                rollout.add(self.env_factory(size), seed, self.overlap)
+                rollout.add(self.env_factory(size), seed, self.overlap, self.stagger_steps)
             while rollout.fill_next(end):
                 yield
         finally:
@@ -90,11 +94,11 @@ class _Rollout:
         self._version = -1
         self._stopwatch = Stopwatch()
 
-    def add(self, env: VectorEnv, seed: int, overlap: bool) -> None:
+    def add(self, env: VectorEnv, seed: int, overlap: bool, stagger_steps: int) -> None:
         """Take environments over: from now on they are closed with the rollout."""
         self._steppers.append(make_stepper(env, overlap))
         self._envs.append(env)
-        self._groups.append(Group(env, self._policy, seed))
+        self._groups.append(Group(env, self._policy, seed, stagger_steps))
 
     def fill_next(self, end: ActorEnd) -> bool:
         """Fill one slot with the latest weights and commit it; False where there shall be no more."""

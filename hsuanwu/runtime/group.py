@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hsuanwu.common.nest import map_nest
-from hsuanwu.common.protocols import Array, Step, VectorEnv
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import Nest, map_nest
+from hsuanwu.common.protocols import Array, StaggeringVectorEnv, Step, VectorEnv
 from hsuanwu.runtime.slot_view import SlotView, seen
 from hsuanwu.xploit.policy.base import Policy
 
@@ -18,14 +19,18 @@ class Group:
         env: the environments.
         policy: acts; shared with other groups.
         seed: of the environments.
+        stagger_steps: above 0, environments begin with less than so many random actions, another number each.
+
+    Raises:
+        ConfigurationError: if ``stagger_steps`` is above 0 and the environments can only step together.
     """
 
-    def __init__(self, env: VectorEnv, policy: Policy, seed: int) -> None:
+    def __init__(self, env: VectorEnv, policy: Policy, seed: int, stagger_steps: int = 0) -> None:
         self.env, self._policy = env, policy
         self._device = next((weight.device for weight in policy.parameters()), torch.device("cpu"))
         num_envs = env.num_envs
         self._first_row = (
-            env.reset(seed),
+            _begin(env, seed, stagger_steps),
             np.ones(num_envs, bool),
             np.zeros((num_envs, *env.action_space.shape), env.action_space.dtype),
             np.zeros(num_envs, np.float32),
@@ -88,3 +93,14 @@ class Group:
 
     def _to_device(self, x: torch.Tensor) -> torch.Tensor:
         return x.to(self._device, non_blocking=True)
+
+
+def _begin(env: VectorEnv, seed: int, stagger_steps: int) -> Nest:
+    if stagger_steps == 0:
+        return env.reset(seed)
+    if not isinstance(env, StaggeringVectorEnv):
+        raise ConfigurationError(
+            f"stagger_steps: found {stagger_steps}, but these environments can only be stepped together; use 0, or "
+            "env.native_vector=false"
+        )
+    return env.reset_staggered(seed, stagger_steps)

@@ -11,7 +11,7 @@ import pytest
 
 import hsuanwu
 
-OPTIONAL = {"ale_py", "dm_control", "imageio", "minatar", "ray"}
+OPTIONAL = {"ale_py", "dm_control", "imageio", "minatar", "minigrid", "ray"}
 """Libraries of extras: only for want of one of these may a module fail to import."""
 
 MODULES = ["hsuanwu", *sorted(module.name for module in pkgutil.walk_packages(hsuanwu.__path__, "hsuanwu."))]

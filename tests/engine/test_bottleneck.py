@@ -43,7 +43,7 @@ def test_actors_that_keep_the_learner_waiting(part, advice):
     [
         ("learning", "a larger batch_size, precision=bfloat16 or a smaller network"),
         ("transport", "smaller observations, or fewer actors with more envs_per_actor"),
-        ("reporting", "a larger log_interval or checkpoint_interval"),
+        ("reporting", "a larger log_interval, checkpoint_interval or eval_interval"),
     ],
 )
 def test_a_learner_that_keeps_the_actors_waiting(part, advice):

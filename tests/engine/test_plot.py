@@ -93,10 +93,10 @@ def test_draws_the_mean_and_band_of_several_runs(tmp_path, drawn):
     np.testing.assert_allclose(mean.get_ydata(), 2 * grid + 1)
     (band,) = axes.collections
     edges = band.get_paths()[0].vertices[:, 1] - 2 * band.get_paths()[0].vertices[:, 0]
-    margin = 4.302653 * np.std(offsets, ddof=1) / math.sqrt(3)
-    np.testing.assert_allclose([edges.min(), edges.max()], [1 - margin, 1 + margin], rtol=1e-4)
+    # of 27 equally likely draws of three runs one is all of the lowest: more than 2.5%, so the band spans all
+    np.testing.assert_allclose([edges.min(), edges.max()], [-3, 6])
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert any("95% confidence (Student's t)" in label for label in labels)
+    assert any("95% confidence (bootstrap)" in label for label in labels)
 
 
 def test_smooths_each_run_before_the_mean(tmp_path, drawn):
@@ -111,13 +111,6 @@ def test_draws_runs_of_one_point(tmp_path, drawn):
     plot.learning_curve(runs[:1], tmp_path / "one.png")
     plot.learning_curve(runs, tmp_path / "two.svg")
     assert drawn[1].axes[0].lines[-1].get_ydata().tolist() == [2.0]
-
-
-@pytest.mark.parametrize(
-    "degrees, expected", [(1, 12.7062047), (2, 4.30265273), (4, 2.77644511), (9, 2.26215716), (100, 1.98397152)]
-)
-def test_quantiles_are_those_of_the_tables(degrees, expected):
-    assert plot._t_quantile(degrees) == pytest.approx(expected, rel=1e-5)
 
 
 def test_smoothing_keeps_lines_and_means():

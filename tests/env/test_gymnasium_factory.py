@@ -256,3 +256,18 @@ def test_spec_of_a_wrapped_environment_is_followed(monkeypatch):
     assert layers(env) == ["TimeAwareObservation", "TimeLimit", "OrderEnforcing"]
     assert env.reset(seed=1).shape == (2, 5)
     assert [env.step(np.zeros(2, int)).truncated.tolist() for _ in range(4)][2:] == [[True] * 2, [False] * 2]
+
+
+@pytest.mark.parametrize(
+    ("id", "module", "wrapper", "shape"),
+    [
+        ("MinAtar/SpaceInvaders-v1", "minatar", "hsuanwu.env.wrappers.ChannelFirstObservation", (6, 10, 10)),
+        ("MiniGrid-Empty-5x5-v0", "minigrid", "minigrid.wrappers.ImgObsWrapper", (7, 7, 3)),
+    ],
+)
+def test_environments_of_extras_are_registered_by_their_name(id, module, wrapper, shape):
+    pytest.importorskip(module)
+    for _ in range(2):  # to ask twice registers once
+        env = GymnasiumEnvFactory(id, wrappers=[wrapper])(2)
+        assert env.reset(seed=1).shape == (2, *shape)
+        env.close()

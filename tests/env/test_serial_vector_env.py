@@ -210,3 +210,41 @@ def test_step_types_as_integers():
     env = as_vector_env([Restarting(), Restarting()])
     assert check_counters(env).shape == (2,)
     assert triple(env.reset(seed=1)).shape == (2, 3)
+
+
+def test_staggered_environments_begin_at_different_steps():
+    envs = [Stranger(index) for index in range(40)]
+    for env in envs:
+        env.shown = np.zeros(2, np.float32)  # its own
+    vector = as_vector_env(envs)
+    shown = vector.reset_staggered(1, 3).copy()
+    assert shown[:, 0].tolist() == list(range(40))
+    assert set(shown[:, 1].tolist()) == {0, 1, 2} and [env.num_steps for env in envs] == shown[:, 1].tolist()
+    assert np.array_equal(vector.reset_staggered(1, 3), shown), "the same seed, the same steps"
+    assert not np.array_equal(vector.reset_staggered(2, 3), shown)
+    assert not vector.reset(1)[:, 1].any(), "a plain reset begins at the beginning"
+
+
+def test_staggered_environments_go_on_from_where_they_are():
+    """An episode that ends on the way begins again; none is handed over at its end."""
+    vector = as_vector_env([Stranger(index) for index in range(20)])
+    steps = vector.reset_staggered(1, 10)[:, 1].copy()
+    assert set(steps.tolist()) == {0, 1, 2}
+    result = vector.step(np.zeros(20, int))
+    assert np.array_equal(result.observation[:, 1], steps + 1) and np.array_equal(result.truncated, steps == 2)
+
+
+def test_staggering_counts_discrete_observations_from_zero_once():
+    class Counting(Stranger):
+        observation_space = spaces.Discrete(4, start=5)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset()
+            return 5, {}
+
+        def step(self, action):
+            _, *rest = super().step(action)
+            return 5 + self.num_steps, *rest
+
+    vector = as_vector_env([Counting() for _ in range(20)])
+    assert set(vector.reset_staggered(3, 3).tolist()) == {0, 1, 2}

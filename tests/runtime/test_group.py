@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import leaves
 from hsuanwu.common.protocols import Step
 from hsuanwu.common.spaces import Box, Dict, Discrete
@@ -222,3 +223,32 @@ def test_nothing_is_copied_that_is_in_its_place():
         group.record(view, 1, Step(np.full((2, 3), 6.0), *outcome))
         assert len(copies) == 1
     assert slot.trajectory.observation[1:3].mean((1, 2)).tolist() == [5, 6]
+
+
+class StaggeringEnv(ScriptedEnv):
+    """Remembers how it was begun."""
+
+    def reset_staggered(self, seed, num_steps):
+        self.begun = seed, num_steps
+        return self.reset(seed)
+
+
+def test_staggering_reaches_the_environments():
+    envs = []
+
+    def factory(num_envs):
+        envs.append(StaggeringEnv(0, num_envs))
+        return envs[-1]
+
+    policy = make_policy(FeedForwardPolicy)
+    for stagger_steps in (0, 7):
+        actor = Actor(factory, policy, 2, T, seed=1, stagger_steps=stagger_steps)
+        for _ in actor.run(ListEnd([slot_of(2, policy)]), 0):
+            pass
+    plain, staggered = envs
+    assert not hasattr(plain, "begun") and staggered.begun[1] == 7
+
+
+def test_environments_that_step_together_cannot_be_staggered():
+    with pytest.raises(ConfigurationError, match=r"stagger_steps: found 5, .*use 0, or env.native_vector=false"):
+        Group(ScriptedEnv(0, 2), make_policy(FeedForwardPolicy), seed=1, stagger_steps=5)

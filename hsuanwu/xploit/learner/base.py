@@ -38,6 +38,16 @@ class Learner(ABC):
     def make_lr_scheduler(self, clock: Clock) -> LRScheduler:
         """Return a scheduler of ``optimizer`` that runs on the environment steps of ``clock``."""
 
+    def scheduled(self, cfgs: Mapping[str, Any], fraction: float) -> Mapping[str, Any]:
+        """Return the configuration of the next update: hyper-parameters that follow a schedule have their value.
+
+        Args:
+            cfgs: the configuration of the run, as a mapping; not changed.
+            fraction: how much of the run is over, in [0, 1].
+        """
+        del fraction
+        return cfgs
+
     @classmethod
     @abstractmethod
     def update(

@@ -16,15 +16,16 @@ from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.registry import register
-from hsuanwu.common.spaces import Dict, SpaceLike, as_space
+from hsuanwu.common.spaces import Dict, Space, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
 from hsuanwu.ops.schedules import schedule
 from hsuanwu.xploit.encoder import Encoder, default_encoder
 from hsuanwu.xploit.learner.base import Learner
 from hsuanwu.xploit.learner.impala_loss import impala_loss
-from hsuanwu.xploit.learner.impala_settings import ImpalaSettings
+from hsuanwu.xploit.learner.impala_settings import ImpalaSettings, default_of
 from hsuanwu.xploit.learner.optimizer import as_device, make_optimizer
 from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy, Policy
+from hsuanwu.xploit.policy.initialization import initialize
 from hsuanwu.xplore.augmentation.base import Augmentation
 from hsuanwu.xplore.distribution import Distribution, default_distribution
 
@@ -55,8 +56,13 @@ class IMPALALearner(Learner):
         optimizer: name of a class in ``torch.optim``.
         optimizer_kwargs: more arguments of it; None takes RMSprop's smoothing of the paper, ``alpha=0.99``.
         lr_schedule: ``"constant"``, ``"linear"`` or ``"cosine"``, over the environment steps of the run.
+        ent_coef_schedule: likewise for ``ent_coef``, where a trainer calls ``scheduled``.
+        init: ``"default"``, torch's own, or ``"orthogonal"`` weights of gain sqrt(2), 0.01 in the head of the actions
+            and 1 in that of the value, and biases of 0.
         loss_reduction: ``"sum"`` over the rows of a batch, as in the paper, or their ``"mean"``.
         reward_clip: rewards are clipped to ``[-reward_clip, reward_clip]`` in the loss; None leaves them raw.
+        normalize_reward: whether rewards are divided by the running root mean square of their discounted sums (see
+            ``hsuanwu.ops.moments.return_scale``), and cut off at 10; values and losses are in those units.
         lambda_: V-trace's lambda, in [0, 1].
         clip_rho: V-trace's rho-bar: bounds the fixed point.
         clip_c: V-trace's c-bar: bounds the trace.
@@ -93,23 +99,22 @@ class IMPALALearner(Learner):
         optimizer: str = "RMSprop",
         optimizer_kwargs: dict[str, Any] | None = None,
         lr_schedule: str = "linear",
+        ent_coef_schedule: str = "constant",
+        init: str = "default",
         loss_reduction: str = "sum",
         reward_clip: float | None = None,
+        normalize_reward: bool = False,
         lambda_: float = 1.0,
         clip_rho: float = 1.0,
         clip_c: float = 1.0,
         clip_pg_rho: float = 1.0,
     ) -> None:
-        bounds = lambda_, clip_rho, clip_c, clip_pg_rho
+        bounds, losses = (lambda_, clip_rho, clip_c, clip_pg_rho), (loss_reduction, reward_clip, normalize_reward)
         # fail now, not at the first update
-        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, loss_reduction, reward_clip)
+        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, *losses)
         self._schedule = schedule(lr_schedule, "learner.lr_schedule")
-        observation_space = as_space(observation_space, "observation_space")
-        action_space = as_space(action_space, "action_space")
-        if isinstance(action_space, Dict):
-            raise ConfigurationError(
-                "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
-            )
+        self._ent_coef_schedule = schedule(ent_coef_schedule, "learner.ent_coef_schedule")
+        observation_space, action_space = as_space(observation_space, "observation_space"), _flat_space(action_space)
         if policy is None:
             policy = (LstmPolicy if use_lstm else FeedForwardPolicy)(
                 encoder if encoder is not None else default_encoder(observation_space, feature_dim),
@@ -117,6 +122,7 @@ class IMPALALearner(Learner):
                 feature_dim,
                 augmentation,
             )
+        initialize(policy, init)
         self.device = as_device(device)
         self.actor: Policy = copy.deepcopy(policy).requires_grad_(False)
         self.learner: Policy = policy.to(self.device)
@@ -125,6 +131,11 @@ class IMPALALearner(Learner):
 
     def make_lr_scheduler(self, clock: Clock) -> LRScheduler:
         return LambdaLR(self.optimizer, lambda _: self._schedule(clock.fraction))
+
+    def scheduled(self, cfgs: Mapping[str, Any], fraction: float) -> Mapping[str, Any]:
+        settings = cfgs["learner"]
+        ent_coef = settings.get("ent_coef", default_of(type(self), "ent_coef")) * self._ent_coef_schedule(fraction)
+        return {**cfgs, "learner": {**settings, "ent_coef": ent_coef}}
 
     @classmethod
     def update(
@@ -165,6 +176,7 @@ class IMPALALearner(Learner):
         batch = as_trajectory(batch).to(device)
         state = _checked_state(init_actor_states, learner_model, batch.num_envs, device)
         with lock:
+            learner_model.observe(batch.observation)
             loss, report = impala_loss(learner_model, batch, state, settings)
             optimizer.zero_grad()
             loss.backward()
@@ -178,6 +190,16 @@ class IMPALALearner(Learner):
             _publish(learner_model, actor_model)
         values = torch.stack([value.detach() for value in report.values()]).tolist()
         return dict(zip(report, values, strict=True)) | {"learning_rate": learning_rate}
+
+
+def _flat_space(action_space: SpaceLike) -> Space:
+    """Return the space of actions, if it is one that distributions know."""
+    space = as_space(action_space, "action_space")
+    if isinstance(space, Dict):
+        raise ConfigurationError(
+            "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
+        )
+    return space
 
 
 @torch.no_grad()

@@ -14,9 +14,14 @@ from hsuanwu.ops.losses import (
     importance_summary,
     policy_gradient_loss,
 )
+from hsuanwu.ops.moments import return_scale
 from hsuanwu.ops.vtrace import VTrace, vtrace
+from hsuanwu.xploit.encoder.running_moments import RunningMoments
 from hsuanwu.xploit.learner.impala_settings import ImpalaSettings
 from hsuanwu.xploit.policy.base import Policy
+
+_MOST_REWARD = 10.0
+_LEAST_SCALE = 1e-8
 
 
 def impala_loss(
@@ -36,7 +41,7 @@ def impala_loss(
     log_probs = distribution.log_prob(params, action)
     entropies = distribution.entropy(params)
     log_rhos = log_probs.detach() - batch.log_prob
-    targets, advantages = _targets(batch, log_rhos, values.detach(), next_values, settings)
+    targets, advantages = _targets(batch, log_rhos, values.detach(), next_values, settings, policy.reward_moments)
     policy_loss = policy_gradient_loss(log_probs, advantages, mask, reduction)
     value_loss = baseline_loss(values, targets, mask, reduction)
     bonus_loss = entropy_loss(entropies, mask, reduction)
@@ -48,19 +53,29 @@ def impala_loss(
 
 
 def _targets(
-    batch: Trajectory, log_rhos: Tensor, values: Tensor, next_values: Tensor, settings: ImpalaSettings
+    batch: Trajectory,
+    log_rhos: Tensor,
+    values: Tensor,
+    next_values: Tensor,
+    settings: ImpalaSettings,
+    reward_moments: RunningMoments,
 ) -> VTrace:
     """Return V-trace's targets and advantages of a batch."""
-    rewards = batch.reward
+    rewards, discounts = batch.reward, settings.discount * (~batch.terminated).float()
     if settings.reward_clip is not None:
         rewards = rewards.clamp(-settings.reward_clip, settings.reward_clip)
+    cuts = batch.terminated | batch.truncated
+    if settings.normalize_reward:
+        reward_moments.observe(torch.stack([rewards, batch.is_first[:-1].float()], -1)[batch.valid])
+        rewards = rewards / (return_scale(*reward_moments.statistics(), settings.discount) + _LEAST_SCALE).float()
+        rewards = rewards.clamp(-_MOST_REWARD, _MOST_REWARD)
     return vtrace(
         log_rhos,
-        settings.discount * (~batch.terminated).float(),
+        discounts,
         rewards,
         values,
         next_values,
-        cuts=batch.terminated | batch.truncated,
+        cuts=cuts,
         mask=batch.valid,
         lambda_=settings.lambda_,
         clip_rho=settings.clip_rho,

@@ -30,6 +30,7 @@ class ImpalaSettings:
     clip_pg_rho: float
     loss_reduction: str
     reward_clip: float | None
+    normalize_reward: bool
 
     def __post_init__(self) -> None:
         self._check("loss_reduction", self.loss_reduction in ("sum", "mean"), "'sum' or 'mean'")
@@ -43,6 +44,7 @@ class ImpalaSettings:
             self._check(name, is_right, "a number above 0 (inf for no clipping)")
         is_right = self.reward_clip is None or (self._is_number("reward_clip") and self.reward_clip > 0)
         self._check("reward_clip", is_right, "a number above 0, or null")
+        self._check("normalize_reward", isinstance(self.normalize_reward, bool), "true or false")
 
     def _is_number(self, name: str) -> bool:
         value = getattr(self, name)
@@ -68,7 +70,7 @@ class ImpalaSettings:
             raise ConfigurationError(
                 "cfgs.learner: missing; update reads the hyper-parameters there, {} takes defaults"
             )
-        return cls(**{f.name: _get(section, f.name, _default(learner_class, f.name)) for f in fields(cls)})
+        return cls(**{f.name: _get(section, f.name, default_of(learner_class, f.name)) for f in fields(cls)})
 
 
 def _get(section: Any, name: str, default: Any) -> Any:
@@ -76,7 +78,7 @@ def _get(section: Any, name: str, default: Any) -> Any:
 
 
 @functools.cache
-def _default(learner_class: type, name: str) -> Any:
+def default_of(learner_class: type, name: str) -> Any:
     """Return the default of a constructor's parameter; that of a parent where a class passes arguments on."""
     for parent in learner_class.__mro__:
         parameter = inspect.signature(parent).parameters.get(name)

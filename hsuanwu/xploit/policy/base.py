@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.slab import TensorSpec
+from hsuanwu.xploit.encoder.normalizing import NormalizingEncoder
+from hsuanwu.xploit.encoder.running_moments import RunningMoments
 from hsuanwu.xplore.distribution.base import Distribution
+
+_REWARD_HORIZON = 100_000
+"""Steps over which the statistics of rewards are kept: rewards change as the policy does."""
 
 
 class PolicyStep(NamedTuple):
@@ -39,10 +44,15 @@ class Policy(nn.Module, ABC):
     Attributes:
         distribution: the family that ``params`` describe.
         state_spec: nest of ``TensorSpec``, the recurrent state of one environment; ``()`` without.
+        reward_moments: of rewards, and of how often episodes begin, for learners that normalise rewards.
     """
 
     distribution: Distribution
     state_spec: Nest
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reward_moments = RunningMoments((2,), horizon=_REWARD_HORIZON)
 
     @abstractmethod
     def step_params(
@@ -63,6 +73,17 @@ class Policy(nn.Module, ABC):
             last_reward: ``[T + 1, B]``.
             state: recurrent state before row 0, ``[B, ...]`` leaves.
         """
+
+    def observe(self, observation: Nest) -> None:
+        """Take observations into the running statistics of encoders that normalise; no weight changes.
+
+        Args:
+            observation: ``[T + 1, B, ...]`` leaves, as in ``unroll``; the last row is left to the next batch.
+        """
+        flat = map_nest(lambda x: x[:-1].flatten(0, 1), observation)
+        for module in self.modules():
+            if isinstance(module, NormalizingEncoder):
+                module.observe(flat)
 
     def act(
         self,

@@ -79,7 +79,7 @@ def test_the_default_learner_on_frames():
     assert batch.observation.dtype == torch.uint8 and batch.observation.shape == (4, 2, 4, 84, 84)
     before = copy.deepcopy(learner.learner.state_dict())
     update(learner, batch)
-    assert all(not torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
+    assert all(not torch.equal(x, before[name]) for name, x in learner.learner.named_parameters())
     row = batch.observation[0], batch.is_first[0], batch.last_action[0], batch.last_reward[0]
     assert learner.actor.act(*row, learner.actor.init_state(2)).action.shape == (2,)
 

@@ -25,6 +25,7 @@ SETTINGS = ImpalaSettings(
     clip_pg_rho=1.0,
     loss_reduction="sum",
     reward_clip=None,
+    normalize_reward=False,
 )
 CASES = {
     "plain": {},

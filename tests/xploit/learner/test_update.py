@@ -210,7 +210,7 @@ def test_an_update_publishes_all_weights_into_the_memory_of_the_actor():
     learner = make(encoder=WithBuffer())
     before = {name: x.data_ptr() for name, x in learner.actor.state_dict().items()}
     old = copy.deepcopy(learner.actor.state_dict())
-    update(learner, batch_for(learner))
+    update(learner, batch_for(learner), cfgs_of(normalize_reward=True))
     weights = learner.learner.state_dict()
     for name, x in learner.actor.state_dict().items():
         assert torch.equal(x, weights[name]) and not torch.equal(x, old[name]), name
