@@ -15,11 +15,13 @@ import json
 import statistics
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ladder import LADDER, Bar, Task
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.plot import learning_curve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +116,8 @@ def _rows(task: Task, runs: Path) -> list[str]:
     found = [run for folder in sorted((runs / task.recipe).glob("*")) if (run := read(folder)) is not None]
     if not found:
         return [f"| `{task.recipe}` | | {task.bars[-1].least:g} | not run | | 0 | | {task.published} |"]
-    learning_curve([run.folder for run in found], PICTURES / f"{task.recipe}.png")
+    with suppress(ConfigurationError):  # no episode has ended in training: nothing to draw
+        learning_curve([run.folder for run in found], PICTURES / f"{task.recipe}.png")
     return [_row(task, bar, found) for bar in task.bars]
 
 

@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
 RECIPES = sorted(path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir())
-EXTRAS = {"impala_pong": "ale_py", "impala_pong_deep": "ale_py", "impala_dmc_cartpole": "dm_control"}
+EXTRAS = {"breakout": "ale_py", "pong": "ale_py", "dmc": "dm_control", "lunarlander": "Box2D"}
+EXTRAS |= {"minatar": "minatar", "minigrid": "minigrid"}
 
 
 def command(name, *arguments):
@@ -84,7 +85,8 @@ def train_and_interrupt(recipe, run_dir, seconds):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_minute_of_each_recipe(tmp_path, recipe):
-    pytest.importorskip(EXTRAS.get(recipe, "hsuanwu"))
+    for word in recipe.split("_"):
+        pytest.importorskip(EXTRAS.get(word, "hsuanwu"))
     run_dir = tmp_path / "run"
     train_and_interrupt(recipe, run_dir, SECONDS)
     lines = read_metrics(run_dir)
