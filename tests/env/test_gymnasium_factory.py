@@ -88,6 +88,16 @@ def test_native_vector_is_used():
     assert isinstance(GymnasiumEnvFactory("Pendulum-v1")(2), SerialVectorEnv)
 
 
+def test_stacked_frames():
+    stack = {"path": "gymnasium.wrappers.FrameStackObservation", "kwargs": {"stack_size": 3}}
+    env = GymnasiumEnvFactory("CartPole-v1", wrappers=[stack])(2)
+    first = env.reset(seed=1).copy()
+    assert first.shape == (2, 3, 4)
+    after = env.step(np.zeros(2, int)).observation
+    assert np.array_equal(after[:, :2], first[:, 1:])
+    env.close()
+
+
 def test_wrappers_are_applied_in_order():
     wrappers = [{"path": SELECT, "kwargs": {"indices": [0, 2, 3]}}, {"path": SELECT, "kwargs": {"indices": [2]}}]
     env = GymnasiumEnvFactory("CartPole-v1", wrappers=wrappers)(2)

@@ -80,10 +80,11 @@ class Policy(nn.Module, ABC):
         Args:
             observation: ``[T + 1, B, ...]`` leaves, as in ``unroll``; the last row is left to the next batch.
         """
-        flat = map_nest(lambda x: x[:-1].flatten(0, 1), observation)
-        for module in self.modules():
-            if isinstance(module, NormalizingEncoder):
-                module.observe(flat)
+        encoders = [module for module in self.modules() if isinstance(module, NormalizingEncoder)]
+        if encoders:
+            flat = map_nest(lambda x: x[:-1].flatten(0, 1), observation)
+            for encoder in encoders:
+                encoder.observe(flat)
 
     def act(
         self,

@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from hsuanwu.common.spaces import as_space
+from hsuanwu.testing.learner import update
 from hsuanwu.xploit.encoder import MixedPrecisionEncoder, NormalizingEncoder, default_encoder, normalized_space
 from hsuanwu.xploit.encoder.base import Encoder
 from hsuanwu.xploit.encoder.running_moments import RunningMoments
+from tests.xploit.learner.cases import batch_for
+from tests.xploit.learner.cases import make as make_learner
 
 
 class Seen(Encoder):
@@ -108,3 +111,16 @@ def test_a_horizon_lets_the_past_fade():
 
 def test_normalised_space():
     assert as_space(normalized_space({"shape": (3,)})).shape == (3,)
+
+
+@pytest.mark.parametrize("use_lstm", [False, True])
+def test_an_update_takes_each_observation_in_once(use_lstm):
+    space = {"shape": (4,)}
+    encoder = NormalizingEncoder(space, default_encoder(normalized_space(space), 8))
+    learner = make_learner(encoder=encoder, use_lstm=use_lstm)
+    batch = batch_for(learner)
+    update(learner, batch)
+    seen = batch.observation[:-1].flatten(0, 1).double()  # the last row is the first one of the next rollout
+    for policy in (learner.learner, learner.actor):
+        moments = policy.encoder.moments[0]
+        assert float(moments.count) == len(seen) and torch.allclose(moments.mean, seen.mean(0))
