@@ -65,8 +65,9 @@ def normalized_space(observation_space: SpaceLike) -> Space:
     """Return the space of what a ``NormalizingEncoder`` shows the encoder behind it.
 
     Example:
-        >>> normalized_space({"shape": (2,)}).to_dict()["range"]
-        [-10.0, 10.0]
+        >>> box = normalized_space({"shape": (2,), "type": "Box", "range": [0, 255], "dtype": "uint8"})
+        >>> float(box.low.min()), float(box.high.max()), box.dtype.name
+        (-10.0, 10.0, 'float32')
     """
     space = as_space(observation_space, "observation_space")
     if isinstance(space, Dict):
