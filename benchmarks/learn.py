@@ -5,7 +5,7 @@
     python benchmarks/learn.py --report                    # no training: the table and the pictures of what is there
 
 A run that has ended is not repeated; one that was stopped goes on where its last checkpoint is. The table
-(docs/learning.md) and the pictures (docs/images/learning/) are made of config.yaml and metrics.jsonl alone.
+(docs/learning.md) and the pictures (docs/images/learning/) are made of the runs' metrics.jsonl alone.
 """
 
 from __future__ import annotations

@@ -17,13 +17,7 @@ from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.calibration import calibrated
-from hsuanwu.engine.checkpoint import (
-    best_return,
-    load_checkpoint,
-    restore,
-    save_best,
-    save_checkpoint,
-)
+from hsuanwu.engine.checkpoint import best_return, load_checkpoint, restore, save_best, save_checkpoint
 from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import Evaluation, evaluate
 from hsuanwu.engine.logger import Logger

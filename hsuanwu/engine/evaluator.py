@@ -40,10 +40,11 @@ class Evaluation:
     def metrics(self) -> dict[str, float]:
         """Return the same as one level of names, ``eval_episode_return`` and so on, for a line of the log."""
         line: dict[str, float] = {"eval_episodes": len(self.returns)}
-        for name, values in (("eval_episode_return", self.returns), ("eval_episode_length", self.lengths)):
-            statistics = _statistics(values)
-            line[name] = statistics.pop("mean")
-            line |= {f"{name}_{statistic}": value for statistic, value in statistics.items()}
+        figures = self.to_dict()
+        for name in ("episode_return", "episode_length"):
+            statistics = figures[name]
+            line[f"eval_{name}"] = statistics.pop("mean")
+            line |= {f"eval_{name}_{statistic}": value for statistic, value in statistics.items()}
         return line
 
 
