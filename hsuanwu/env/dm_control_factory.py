@@ -11,6 +11,7 @@ import dm_env
 from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import register
+from hsuanwu.env.action_repeat import ActionRepeat
 from hsuanwu.env.imports import NO_KWARGS, import_extra, one_line
 from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
@@ -32,6 +33,8 @@ class DmControlEnvFactory:
         task: ``"balance"``.
         task_kwargs: arguments of the task, ``time_limit`` say (seconds).
         environment_kwargs: arguments of ``dm_control.rl.control.Environment``, ``flat_observation`` say.
+        action_repeat: control steps that one action is held for, their rewards summed; at least 1. An episode
+            of 1000 control steps has ``1000 / action_repeat`` steps.
 
     References:
         Tassa et al., DeepMind Control Suite, arXiv 1801.00690.
@@ -43,10 +46,12 @@ class DmControlEnvFactory:
         task: str,
         task_kwargs: dict[str, Any] = NO_KWARGS,
         environment_kwargs: dict[str, Any] = NO_KWARGS,
+        action_repeat: int = 1,
     ) -> None:
         self.domain, self.task = domain, task
         self.task_kwargs = dict(task_kwargs)
         self.environment_kwargs = dict(environment_kwargs)
+        self.action_repeat = action_repeat
 
     def __call__(self, num_envs: int, render: bool = False) -> VectorEnv:
         """Return ``num_envs`` environments; with ``render`` they can draw themselves.
@@ -58,6 +63,8 @@ class DmControlEnvFactory:
         suite = _import_suite()
         self._check_names(suite)
         envs = [self._load(suite) for _ in range(num_envs)]
+        if self.action_repeat != 1:
+            envs = [ActionRepeat(env, self.action_repeat) for env in envs]
         if render:
             _check_drawing(envs[0])
         return SerialVectorEnv([DmEnvSingleEnv(env) for env in envs])

@@ -93,6 +93,28 @@ def entropy_loss(entropies: Tensor, mask: Tensor | None, reduction: str) -> Tens
     return _reduce(-_at_least_float32(entropies, mask), mask, reduction)
 
 
+def bound_loss(excesses: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
+    r"""Return the loss of actions meant for beyond their bounds, :math:`\sum_t e(\pi(\cdot | x_t))`.
+
+    Args:
+        excesses: ``[T, B]``, squared distances from the bounds (``Distribution.excess``).
+        mask: bool ``[T, B]`` or None.
+        reduction: "sum" or "mean".
+
+    Returns:
+        A scalar; its gradient flows into ``excesses``.
+
+    Raises:
+        ValueError: if a shape, dtype, device or ``reduction`` does not fit.
+
+    Example:
+        >>> bound_loss(torch.tensor([[0.5, 1.0]]), torch.tensor([[True, False]]), "mean")
+        tensor(0.5000)
+    """
+    check_rows({"mask": mask}, excesses=excesses)
+    return _reduce(_at_least_float32(excesses, mask), mask, reduction)
+
+
 @torch.no_grad()
 def explained_variance(targets: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Return how much of the targets' variance the values explain: :math:`1 - Var(v - V) / Var(v)`.

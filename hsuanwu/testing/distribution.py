@@ -89,6 +89,10 @@ def _check_results(
         "entropy": (distribution.entropy(params), [params]),
         "kl": (distribution.kl(params, other_params), [params, other_params]),
     }
+    if (excess := distribution.excess(params)).requires_grad:
+        results["excess"] = excess, [params]
+    assert (excess.shape, excess.dtype) == (_ROWS, torch.float32), f"excess is {excess.dtype} {tuple(excess.shape)}"
+    assert (excess >= 0).all(), "a squared distance is negative"
     for name, (result, inputs) in results.items():
         assert result.shape == _ROWS, f"{name} has shape {tuple(result.shape)}"
         assert result.dtype == torch.float32, f"{name} is {result.dtype}"
@@ -104,6 +108,7 @@ def _check_rows(distribution: Distribution, params: Tensor, other_params: Tensor
     action = distribution.sample(params, generator)
     log_prob, entropy = distribution.log_prob(params, action), distribution.entropy(params)
     kl, mode = distribution.kl(params, other_params), distribution.mode(params)
+    excess = distribution.excess(params)
     for t in range(_ROWS[0]):
         for b in range(_ROWS[1]):
             row, other_row = params[t, b], other_params[t, b]
@@ -111,6 +116,7 @@ def _check_rows(distribution: Distribution, params: Tensor, other_params: Tensor
             torch.testing.assert_close(distribution.entropy(row), entropy[t, b])
             torch.testing.assert_close(distribution.kl(row, other_row), kl[t, b])
             torch.testing.assert_close(distribution.mode(row), mode[t, b])
+            torch.testing.assert_close(distribution.excess(row), excess[t, b])
 
 
 def _check_dtypes(distribution: Distribution, params: Tensor, other_params: Tensor, generator: torch.Generator) -> None:
@@ -124,6 +130,7 @@ def _check_dtypes(distribution: Distribution, params: Tensor, other_params: Tens
             (distribution.kl(cast, other_cast), distribution.kl(exact, other_exact)),
             (_draw(distribution, cast, 0), _draw(distribution, exact, 0)),
             (distribution.mode(cast), distribution.mode(exact)),
+            (distribution.excess(cast), distribution.excess(exact)),
         ]
         for found, expected in pairs:
             torch.testing.assert_close(found, expected)

@@ -44,6 +44,30 @@ class TestWithDmControl:
         assert not step.truncated.any()
         assert not step.reward.any()
 
+    def test_actions_are_held(self):
+        """One step that holds its action for four leads where four steps lead, for the sum of their rewards."""
+        single, held = (DmControlEnvFactory("cartpole", "balance", action_repeat=n)(2) for n in (1, 4))
+        single.reset(seed=1)
+        held.reset(seed=1)
+        action = np.array([[0.3], [-0.7]])
+        rewards = [np.copy(single.step(action).reward) for _ in range(3)]
+        last, step = single.step(action), held.step(action)
+        np.testing.assert_array_equal(step.observation["position"], last.observation["position"])
+        np.testing.assert_allclose(step.reward, np.sum([*rewards, last.reward], 0), rtol=1e-6)
+
+    def test_held_actions_end_with_the_episode(self):
+        factory = DmControlEnvFactory("cartpole", "balance", {"time_limit": 0.06}, action_repeat=4)
+        env = factory(2)
+        env.reset(seed=1)
+        rewards, truncated = [], []
+        for _ in range(3):  # of 4 control steps, of 2, and of none: the reset
+            step = env.step(np.zeros((2, 1)))
+            rewards.append(float(step.reward[0]))
+            truncated.append(bool(step.truncated[0]))
+        assert truncated == [False, True, False]
+        assert rewards[2] == 0 < rewards[1] < 2 < rewards[0] < 4
+        check_vector_env(factory)
+
     def test_flat_observation(self):
         env = DmControlEnvFactory("cartpole", "balance", environment_kwargs={"flat_observation": True})(2)
         assert env.reset(seed=1)["observations"].shape == (2, 5)
@@ -58,6 +82,7 @@ class TestWithDmControl:
             ),
             (("cartpole", "balance", {"foo": 1}), "env.task_kwargs: cartpole balance cannot be built with {'foo': 1}"),
             (("cartpole", "balance", {}, {"foo": 1}), "env.environment_kwargs {'foo': 1}"),
+            (("cartpole", "balance", {}, {}, 0), "env.action_repeat: found 0; use an integer of 1 or more"),
         ],
     )
     def test_mistakes_are_one_line(self, arguments, message):

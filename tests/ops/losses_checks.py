@@ -30,12 +30,13 @@ def losses_of(ops: Ops, x: Tensor, y: Tensor, mask: Tensor | None, reduction: st
         "policy_gradient": ops.policy_gradient_loss(x, y, mask, reduction),
         "baseline": ops.baseline_loss(x, y, mask, reduction),
         "entropy": ops.entropy_loss(x, mask, reduction),
+        "bound": ops.bound_loss(x, mask, reduction),
     }
 
 
 def check_values(ops: Ops) -> None:
     x, y = numbers(0)
-    terms = {"policy_gradient": -x * y, "baseline": 0.5 * (y - x) ** 2, "entropy": -x}
+    terms = {"policy_gradient": -x * y, "baseline": 0.5 * (y - x) ** 2, "entropy": -x, "bound": x}
     for mask in (None, some_rows()):
         for name, term in terms.items():
             rows = term.flatten() if mask is None else term[mask]
@@ -49,7 +50,7 @@ def check_gradients(ops: Ops) -> None:
     x.requires_grad_()
     for mask in (None, some_rows()):
         for reduction in ("sum", "mean"):
-            for name in ("policy_gradient", "baseline", "entropy"):
+            for name in ("policy_gradient", "baseline", "entropy", "bound"):
                 assert torch.autograd.gradcheck(
                     lambda z, name=name, mask=mask, r=reduction: losses_of(ops, z, y, mask, r)[name], (x,)
                 )

@@ -63,6 +63,9 @@ class IMPALALearner(Learner):
         reward_clip: rewards are clipped to ``[-reward_clip, reward_clip]`` in the loss; None leaves them raw.
         normalize_reward: whether rewards are divided by the running root mean square of their discounted sums (see
             ``hsuanwu.ops.moments.return_scale``), and cut off at 10; values and losses are in those units.
+        bound_coef: weight of the squared distance of the mode of an action from its bounds (``Distribution.excess``).
+            Rewards are the same all the way out there, so that means wander off and do not come back; a little,
+            0.01 say, keeps them. 0 is the paper's loss.
         lambda_: V-trace's lambda, in [0, 1].
         clip_rho: V-trace's rho-bar: bounds the fixed point.
         clip_c: V-trace's c-bar: bounds the trace.
@@ -104,6 +107,7 @@ class IMPALALearner(Learner):
         loss_reduction: str = "sum",
         reward_clip: float | None = None,
         normalize_reward: bool = False,
+        bound_coef: float = 0.0,
         lambda_: float = 1.0,
         clip_rho: float = 1.0,
         clip_c: float = 1.0,
@@ -111,7 +115,7 @@ class IMPALALearner(Learner):
     ) -> None:
         bounds, losses = (lambda_, clip_rho, clip_c, clip_pg_rho), (loss_reduction, reward_clip, normalize_reward)
         # fail now, not at the first update
-        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, *losses)
+        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, *losses, bound_coef)
         self._schedule = schedule(lr_schedule, "learner.lr_schedule")
         self._ent_coef_schedule = schedule(ent_coef_schedule, "learner.ent_coef_schedule")
         observation_space, action_space = as_space(observation_space, "observation_space"), _flat_space(action_space)

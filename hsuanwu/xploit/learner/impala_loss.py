@@ -9,6 +9,7 @@ from hsuanwu.common.nest import Nest
 from hsuanwu.common.trajectory import Trajectory
 from hsuanwu.ops.losses import (
     baseline_loss,
+    bound_loss,
     entropy_loss,
     explained_variance,
     importance_summary,
@@ -29,7 +30,8 @@ def impala_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss of one batch, a scalar through which gradients flow, and what to report of it.
 
-    ``L = -sum_t log pi(a_t | x_t) A_t + baseline_coef * sum_t (v_t - V(x_t))^2 / 2 - ent_coef * sum_t H_t``
+    ``L = -sum_t log pi(a_t | x_t) A_t + baseline_coef * sum_t (v_t - V(x_t))^2 / 2 - ent_coef * sum_t H_t``, and
+    ``+ bound_coef * sum_t`` (squared distance of the mode from the actions' bounds),
     with V-trace targets ``v`` and advantages ``A`` (Espeholt et al. 2018, section 4.2); rows that are not
     valid count for nothing, and ``loss_reduction="mean"`` divides by the number of those that do.
     """
@@ -47,6 +49,9 @@ def impala_loss(
     bonus_loss = entropy_loss(entropies, mask, reduction)
     loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
     report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
+    if settings.bound_coef:
+        report["bound_loss"] = bound_loss(distribution.excess(params), mask, reduction)
+        report["loss"] = loss = loss + settings.bound_coef * report["bound_loss"]
     return loss, {name: part.detach() for name, part in report.items()} | _figures(
         entropies.detach(), values.detach(), targets, log_rhos, mask, settings
     )

@@ -31,12 +31,13 @@ class ImpalaSettings:
     loss_reduction: str
     reward_clip: float | None
     normalize_reward: bool
+    bound_coef: float
 
     def __post_init__(self) -> None:
         self._check("loss_reduction", self.loss_reduction in ("sum", "mean"), "'sum' or 'mean'")
         for name in ("discount", "lambda_"):
             self._check(name, self._is_number(name) and 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
-        for name in ("ent_coef", "baseline_coef"):
+        for name in ("ent_coef", "baseline_coef", "bound_coef"):
             is_right = self._is_number(name) and 0 <= getattr(self, name) < math.inf
             self._check(name, is_right, "a finite number of 0 or more")
         for name in ("clip_rho", "clip_c", "clip_pg_rho", "max_grad_norm"):

@@ -64,6 +64,14 @@ class Distribution(ABC):
     def entropy(self, params: Tensor) -> Tensor:
         """Return the (differential) entropy in nats, ``[...]``, differentiable in ``params``."""
 
+    def excess(self, params: Tensor) -> Tensor:
+        """Return how far the mode lies where the environment sees no difference any more, ``[...]`` float32.
+
+        The square of the distance to where it still does, summed over the numbers of an action; differentiable in
+        ``params``. 0 everywhere for a family without such a place.
+        """
+        return params.new_zeros(params.shape[:-1], dtype=torch.float32)
+
     @abstractmethod
     def kl(self, params: Tensor, other_params: Tensor) -> Tensor:
         """Return ``KL(params || other_params)`` in nats, ``[...]``, differentiable in both."""

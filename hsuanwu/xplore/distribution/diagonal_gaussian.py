@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,8 @@ class DiagonalGaussian(Gaussian):
     """Real numbers, independent: ``a ~ Normal(mean, exp(log_std))``; the parameters are ``mean, log_std``.
 
     Actions are not clipped to the bounds of the space; the environment clips what it is given. So the
-    log-probability is that of the number that was drawn.
+    log-probability is that of the number that was drawn. No reward tells a mean far out of the bounds from one
+    further out: ``excess`` is its distance from them, in halves of the distance between the bounds.
 
     Args:
         action_space: a Box of floats of any shape, in any form that ``as_space`` takes.
@@ -48,6 +50,11 @@ class DiagonalGaussian(Gaussian):
         max_log_std: float = 2.0,
     ) -> None:
         super().__init__("diagonal_gaussian", action_space, init_log_std, state_dependent_std, min_log_std, max_log_std)
+        with np.errstate(over="ignore", invalid="ignore"):
+            low = self.action_space.low.astype(np.float32).flatten()
+            high = self.action_space.high.astype(np.float32).flatten()
+            half = (high - low) / 2
+        self._bounds = low, high, np.where(np.isfinite(half) & (half > 0), half, np.float32(1))
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         mean, log_std = self._split(params)
@@ -59,6 +66,11 @@ class DiagonalGaussian(Gaussian):
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         x = to_vector(action, self.action_space.shape).float()
         return normal_log_prob(*self._split(params), x).sum(-1)
+
+    def excess(self, params: Tensor) -> Tensor:
+        mean, _ = self._split(params)
+        low, high, half = (torch.as_tensor(x, device=params.device) for x in self._bounds)
+        return ((mean - mean.clamp(low, high)) / half).square().sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:
         return normal_entropy(self._split(params)[1]).sum(-1)

@@ -23,6 +23,9 @@ from hsuanwu.xplore.distribution.gaussian import (
 _MARGIN = 5e-7
 """How near to a bound an action comes, as a part of the distance between the bounds; ``|u|`` stays below 7.3."""
 
+_STEEP = 2.0
+"""The mean of ``u`` up to which tanh counts as steep enough to learn from."""
+
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(64)
 _NODES, _WEIGHTS = (_NODES * math.sqrt(2)).astype(np.float32), (_WEIGHTS / math.sqrt(math.pi)).astype(np.float32)
 """E[f(z)], z standard normal, is ``sum_k weights_k f(nodes_k)``."""
@@ -36,6 +39,9 @@ class SquashedGaussian(Gaussian):
     tanh), so that who acted and who learns agree on it; actions keep a small distance from the bounds for that.
     The entropy is that of ``u`` plus ``E[log |da / du|]`` by Gauss-Hermite quadrature: no noise, and
     differentiable (64 nodes: exact to 1e-5 for a standard deviation up to 2, to 0.02 at the default limit of 7.4).
+
+    Far out on the tanh no gradient leads back: ``excess`` counts how far a mean is from ``[-2, 2]``, where tanh is
+    0.96.
 
     Haarnoja et al. 2018, "Soft Actor-Critic" (arXiv 1801.01290), appendix C.
 
@@ -88,6 +94,10 @@ class SquashedGaussian(Gaussian):
         # with p = (1 + tanh u) / 2: u = (log p - log(1 - p)) / 2 and da / du = 2 width p (1 - p)
         log_slope = math.log(2) + torch.log(width) + log_part + log_rest
         return (normal_log_prob(*self._split(params), 0.5 * (log_part - log_rest)) - log_slope).sum(-1)
+
+    def excess(self, params: Tensor) -> Tensor:
+        mean, _ = self._split(params)
+        return (mean - mean.clamp(-_STEEP, _STEEP)).square().sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:
         mean, log_std = self._split(params)

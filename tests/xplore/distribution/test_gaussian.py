@@ -217,3 +217,28 @@ def test_limits_of_log_std(family):
 def test_squashed_refuses_bounds(low, high):
     with pytest.raises(ConfigurationError, match=r"^distribution: squashed_gaussian .*bounds.*; use "):
         SquashedGaussian(Box(low, high, (2,)))
+
+
+def test_diagonal_excess_is_the_distance_from_the_bounds():
+    distribution = DiagonalGaussian(SPACE)
+    mean = torch.tensor([[0.5, 0.0, -2.5, 30.0], [-2.0, 0.0, -2.5, 30.0], [0.5, 8.0, -2.5, 45.0]])
+    params = torch.cat([mean, torch.ones(3, 4)], -1).requires_grad_()
+    found = distribution.excess(params)
+    # in halves of the distances between the bounds, 2, 4, 1 and 20: 1 below; 4 above, and 15 above
+    torch.testing.assert_close(found, torch.tensor([0.0, 1.0, 2.0**2 + 1.5**2]))
+    gradient = torch.autograd.grad(found.sum(), params)[0]
+    assert (gradient.sign()[:, :4] == (mean - mean.clamp(LOW.flatten(), HIGH.flatten())).sign()).all()
+    assert not gradient[:, 4:].any()
+
+
+def test_without_bounds_nothing_is_beyond_them():
+    space = Box(np.array([-np.inf, 0.0], np.float32), np.array([np.inf, np.inf], np.float32), (2,))
+    found = DiagonalGaussian(space).excess(torch.tensor([[1e6, 3.0, 0.0, 0.0], [0.0, -3.0, 0.0, 0.0]]))
+    assert found.tolist() == [0.0, 9.0]
+
+
+def test_squashed_excess_is_how_far_out_the_mean_is_on_the_tanh():
+    params = torch.tensor([[1.9, -2.0, 0.0, 0.0, *[9.0] * 4], [4.0, 0.0, -3.0, 0.0, *[0.0] * 4]]).requires_grad_()
+    found = SquashedGaussian(SPACE).excess(params)
+    assert found.tolist() == [0.0, 5.0]
+    assert torch.autograd.grad(found.sum(), params)[0][1].tolist() == [4.0, 0, -2, 0, 0, 0, 0, 0]
