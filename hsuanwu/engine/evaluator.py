@@ -12,6 +12,7 @@ import torch
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
+from hsuanwu.engine.threads import threads
 from hsuanwu.xploit.policy import Policy
 
 MAX_ENVS = 128
@@ -74,7 +75,9 @@ def evaluate(
     try:
         quotas = np.full(num_envs, episodes // num_envs)
         quotas[: episodes % num_envs] += 1
-        return _play(policy.eval(), env, quotas, seed, deterministic, on_frame)
+        # batches are small: a second thread wins little, and beside other programs each waits for the other
+        with threads(1):
+            return _play(policy.eval(), env, quotas, seed, deterministic, on_frame)
     finally:
         env.close()
 
