@@ -113,9 +113,8 @@ class IMPALALearner(Learner):
         clip_c: float = 1.0,
         clip_pg_rho: float = 1.0,
     ) -> None:
-        bounds, losses = (lambda_, clip_rho, clip_c, clip_pg_rho), (loss_reduction, reward_clip, normalize_reward)
-        # fail now, not at the first update
-        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *bounds, *losses, bound_coef)
+        clips, rest = (lambda_, clip_rho, clip_c, clip_pg_rho), (loss_reduction, reward_clip, normalize_reward)
+        ImpalaSettings(ent_coef, baseline_coef, max_grad_norm, discount, *clips, *rest, bound_coef)  # fails now
         self._schedule = schedule(lr_schedule, "learner.lr_schedule")
         self._ent_coef_schedule = schedule(ent_coef_schedule, "learner.ent_coef_schedule")
         observation_space, action_space = as_space(observation_space, "observation_space"), _flat_space(action_space)
