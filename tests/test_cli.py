@@ -143,6 +143,9 @@ def test_a_folder_that_holds_another_run_is_refused(command):
     assert Path("here/metrics.jsonl").read_bytes() == before
     status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
     assert status == 0 and "Trained 2,4" in out
+    status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
+    assert status == 0 and "Nothing was left to train: total_steps=2,400, and 2,4" in out and "cores" not in out
+    assert "Mean return" in out
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--episodes", "0"]])

@@ -26,12 +26,15 @@ def run_job(cfgs: DictConfig) -> float | None:
     trainer = DistributedTrainer(_settled(cfgs))
     summary = trainer.train()
     evaluation = trainer.test() if trainer.cfgs.eval_episodes else None
-    print(
-        f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
-        f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
-    )
-    print(shares_in_words(**summary["time"], num_actors=trainer.cfgs.num_actors))
-    print(summary["bottleneck"])
+    if summary["steps_per_second"]:
+        print(
+            f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
+            f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
+        )
+        print(shares_in_words(**summary["time"], num_actors=trainer.cfgs.num_actors))
+        print(summary["bottleneck"])
+    else:
+        print(f"Nothing was left to train: total_steps={trainer.cfgs.total_steps:,}, and {summary['steps']:,} are done")
     result = evaluation.to_dict()["episode_return"] if evaluation is not None else None
     if result is not None:
         print(
