@@ -59,19 +59,27 @@ class SerialVectorEnv:
 
     def reset(self, seed: int) -> Nest:
         """Start a new episode everywhere; return ``[B, ...]`` observations."""
-        return self.reset_staggered(seed, 1)
+        return self._start(seed, lambda env, observation: observation)
 
     def reset_staggered(self, seed: int, num_steps: int) -> Nest:
         """Start a new episode everywhere and play less than ``num_steps`` random actions, another number in each."""
         space, random = self.action_space.to_gymnasium(), np.random.default_rng(derive_seed(seed, "stagger"))
         space.seed(derive_seed(seed, "stagger", "action"))
-        for i, env in enumerate(self._envs):
-            observation = env.reset(derive_seed(seed, i))
-            check_observation(self.observation_space, observation)
+
+        def play(env: SingleEnv, observation: Any) -> Any:
             for _ in range(int(random.integers(num_steps))):
                 answer = env.step(self._convert(np.asarray(space.sample())[None])[0])
                 observation = env.reset() if answer[2] or answer[3] else answer[0]
-            self._rows[i][()] = observation
+            return observation
+
+        return self._start(seed, play)
+
+    def _start(self, seed: int, play: Callable[[SingleEnv, Any], Any]) -> Nest:
+        """Reset each environment and keep what ``play`` makes of its first observation."""
+        for i, env in enumerate(self._envs):
+            observation = env.reset(derive_seed(seed, i))
+            check_observation(self.observation_space, observation)
+            self._rows[i][()] = play(env, observation)
         self._steps = [env.step for env in self._envs]
         self._terminated[:] = self._truncated[:] = False
         _count_from_zero(self._starts)
