@@ -59,8 +59,11 @@ class Run:
         return sum(line.get("window_seconds") or 0.0 for line in self.lines)
 
     def return_at(self, step: int) -> float:
-        """Mean return of the episodes that ended in training within 5% before ``step``."""
+        """Mean return of the last evaluation within 5% before ``step``; without one, of the training episodes there."""
         rows = [line for line in self.lines if (1 - _NEAR) * step <= (line["step"] or 0) <= step]
+        for line in reversed(rows):
+            if _is_evaluation(line):
+                return float(line["eval_episode_return"] or 0.0)
         pairs = [(line["episode_return"], line["episodes"]) for line in rows if line.get("episode_return") is not None]
         return sum((x or 0) * (n or 0) for x, n in pairs) / max(1.0, sum(n or 0 for _, n in pairs))
 

@@ -39,7 +39,7 @@ def test_every_rung_is_a_recipe_and_every_recipe_that_learns_a_rung():
 
 
 def test_table_and_pictures(tmp_path, pages, monkeypatch):
-    task = ladder.Task("impala_cartpole", (ladder.Bar(9.6, 1000), ladder.Bar(475)), "A2C 500")
+    task = ladder.Task("impala_cartpole", (ladder.Bar(4.6, 500), ladder.Bar(475)), "A2C 500")
     other = ladder.Task("impala_acrobot", (ladder.Bar(-90),), "")
     monkeypatch.setattr(learn, "LADDER", (task, other))
     for seed, final in enumerate((500.0, 300.0, 480.0)):
@@ -48,7 +48,7 @@ def test_table_and_pictures(tmp_path, pages, monkeypatch):
     text = pages.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     rows = [line for line in text.splitlines() if "impala" in line]
-    assert "| 1,000 | 9.6 | **10** | 10 to 10 | 3 | 1.0 | A2C 500 |" in rows[0]
+    assert "| 500 | 4.6 | **5** | 5 to 5 | 3 | 1.0 | A2C 500 |" in rows[0]
     assert "| 1,000 | 475 | **480** | 300 to 500 | 3 | 1.0 |" in rows[1]
     assert "not run" in rows[2]
     assert (tmp_path / "pictures" / "impala_cartpole.png").exists()
@@ -71,6 +71,16 @@ def test_training_returns_near_a_step(tmp_path):
     run = learn.read(tmp_path / "run")
     assert run.return_at(500) == pytest.approx(5.0)
     assert run.final_return == 1.0 and run.steps == 1000 and run.seconds == 60
+
+
+def test_an_evaluation_near_a_step_counts_more_than_training(tmp_path):
+    lines = lines_of(1.0)
+    early, late, beyond = ({"step": step, "eval_episode_return": step / 10} for step in (480, 490, 501))
+    write(tmp_path / "run", [*lines[:5], early, late, beyond, *lines[5:]])
+    run = learn.read(tmp_path / "run")
+    assert run.return_at(500) == 49.0
+    assert run.return_at(400) == pytest.approx(4.0)
+    assert run.final_return == 1.0
 
 
 def test_what_ran_is_not_run_again(tmp_path, monkeypatch):
