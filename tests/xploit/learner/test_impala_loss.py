@@ -26,6 +26,7 @@ SETTINGS = ImpalaSettings(
     loss_reduction="sum",
     reward_clip=None,
     normalize_reward=False,
+    bound_coef=0.0,
 )
 CASES = {
     "plain": {},
