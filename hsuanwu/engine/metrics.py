@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from hsuanwu.common.slot import Activity, Slot
 from hsuanwu.common.trajectory import Trajectory
@@ -39,6 +39,27 @@ _LEARNER_ACTIVITIES = {
 """What each phase of the learner's loop is, in the account of its time; starting the actors is none of it."""
 
 
+@dataclass
+class Spread:
+    """Mean, smallest and largest of what was added; it keeps no value, so that a long window costs no memory."""
+
+    count: int = 0
+    total: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, values: np.ndarray) -> None:
+        """Add one or more numbers."""
+        self.count += values.size
+        self.total += float(values.sum())
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+
+    @property
+    def mean(self) -> float | None:
+        """The mean; None of nothing."""
+        return self.total / self.count if self.count else None
+
+
 class Window:
     """Gathers updates, slots and episodes until ``read`` makes one line of them.
 
@@ -59,9 +80,7 @@ class Window:
         self._steps = self._updates = 0
         self._sums: dict[str, float] = defaultdict(float)
         self._actor_seconds = np.zeros(len(Activity))
-        self._returns: list[np.ndarray] = []
-        self._lengths: list[np.ndarray] = []
-        self._lags: list[torch.Tensor] = []
+        self._returns, self._lengths, self._lags = Spread(), Spread(), Spread()
 
     def add_slots(self, slots: Sequence[Slot]) -> list[tuple[float, int]]:
         """Count finished episodes and the actors' time; return (return, length) of each episode."""
@@ -71,16 +90,17 @@ class Window:
             lengths = slot.episode_length.numpy()
             ended = lengths > 0
             if ended.any():
-                self._returns.append(slot.episode_return.numpy()[ended])
-                self._lengths.append(lengths[ended])
-                finished += zip(self._returns[-1].tolist(), self._lengths[-1].tolist(), strict=True)
+                returns, lengths = slot.episode_return.numpy()[ended], lengths[ended]
+                self._returns.add(returns)
+                self._lengths.add(lengths)
+                finished += zip(returns.tolist(), lengths.tolist(), strict=True)
         return finished
 
     def add_update(self, metrics: dict[str, float], batch: Trajectory, steps: int, version: int) -> None:
         """Count one update of ``steps`` environment steps that made ``version`` into ``version + 1``."""
         self._steps += steps
         self._updates += 1
-        self._lags.append(version - batch.policy_version)
+        self._lags.add(version - batch.policy_version.cpu().numpy())
         for name, value in metrics.items():
             self._sums[name] += value
 
@@ -88,12 +108,11 @@ class Window:
         """Return the means of the window, and start the next one."""
         now = perf_counter()
         wall_seconds, self._start = now - self._start, now
-        line: dict[str, float | None] = {"episodes": sum(x.size for x in self._returns)}
+        line: dict[str, float | None] = {"episodes": self._returns.count}
         line |= _summary("episode_return", self._returns) | _summary("episode_length", self._lengths)
         line |= {name: total / max(self._updates, 1) for name, total in self._sums.items()}
-        if self._lags:
-            lags = torch.cat(self._lags).double()
-            line |= {"policy_lag": lags.mean().item(), "policy_lag_max": lags.max().item()}
+        if self._lags.count:
+            line |= {"policy_lag": self._lags.mean, "policy_lag_max": self._lags.high}
         line |= self._speeds(wall_seconds)
         self._clear()
         return line
@@ -127,8 +146,7 @@ def _fractions(seconds: dict[str, float]) -> dict[str, float]:
     return {name: value / total for name, value in seconds.items()}
 
 
-def _summary(name: str, arrays: list[np.ndarray]) -> dict[str, float | None]:
-    if not arrays:
+def _summary(name: str, spread: Spread) -> dict[str, float | None]:
+    if not spread.count:
         return {name: None}
-    x = np.concatenate(arrays).astype(float)
-    return {name: float(x.mean()), f"{name}_min": float(x.min()), f"{name}_max": float(x.max())}
+    return {name: spread.mean, f"{name}_min": spread.low, f"{name}_max": spread.high}
