@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -55,9 +56,10 @@ class DistributedTrainer:
         self.clock = Clock(self.cfgs.total_steps)
         self.wall_seconds = 0.0
         self._folder: RunFolder | None = None
+        self._best = -math.inf
         if self.cfgs.resume:
             source = RunFolder(Path(self.cfgs.run_dir)).checkpoints
-            state = load_checkpoint(source)
+            state, self._best = load_checkpoint(source), best_return(source)
             restore(self.agent.learner, self.clock, state, source)
             self.wall_seconds = state["wall_seconds"]
         # a run that goes on must not see the episodes of its beginning again
@@ -156,7 +158,8 @@ class DistributedTrainer:
         found = evaluate(learner.actor, self.agent.env_factory, self.cfgs.eval_episodes, seed)
         reporter.evaluated(found)
         mean = found.metrics()["eval_episode_return"]
-        if mean >= best_return(self.folder.checkpoints):
+        if mean >= self._best:
+            self._best = mean
             save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:

@@ -66,6 +66,13 @@ def test_a_run_that_goes_on_knows_what_was_best(composed, tmp_path, monkeypatch)
     assert best_return(tmp_path / "run" / "checkpoints") == 9.0
 
 
+def test_a_best_policy_that_cannot_be_read_is_told_before_anything_runs(composed, tmp_path):
+    DistributedTrainer(composed("eval_interval=400")).train()
+    (tmp_path / "run" / "checkpoints" / "best.pt").write_bytes(b"torn")
+    with pytest.raises(ConfigurationError, match=r"best.pt: cannot be read"):
+        DistributedTrainer(composed("eval_interval=400", "total_steps=2000", "resume=true"))
+
+
 def test_no_best_without_evaluations(composed, tmp_path):
     DistributedTrainer(composed()).train()
     with pytest.raises(ConfigurationError, match=r"holds no best.pt; it is kept where eval_interval"):
