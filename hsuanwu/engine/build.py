@@ -44,7 +44,7 @@ _BASES: dict[str, type | None] = {
     "storage": Storage,
     "transport": Transport,
 }
-_AT_LEAST_ONE = ("total_steps", "rollout_length", "batch_size", "feature_dim")
+_AT_LEAST_ONE = ("total_steps", "rollout_length", "batch_size", "updates_per_batch", "feature_dim")
 _AT_LEAST_ONE_OR_AUTO = ("num_actors", "envs_per_actor", "learner_threads")
 _CHOICES = {"precision": ("auto", "float32", "bfloat16"), "overlap": ("auto", True, False)}
 

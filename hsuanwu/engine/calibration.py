@@ -79,7 +79,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         "num_cores": cores,
         "small_update_seconds": updates,
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
-        "update_seconds": costs.learn,
+        "update_seconds": costs.learn / cfgs.updates_per_batch,
         "promised_steps_per_second": speed,
         "chosen": {**{key: result[key] for key in _KEYS}, "slots_per_actor": layout.slots_per_actor},
     }
@@ -126,12 +126,12 @@ def _given(value: int | str) -> int | None:
 
 
 def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
-    """Measure what one step of few and of many environments takes, and one update."""
+    """Measure what one step of few and of many environments takes, and the updates of one batch."""
     sizes = sorted({layout.envs_per_actor for layout in candidates})
     learn = _update_seconds(cfgs, agent, _few_envs(cfgs)) * cfgs.batch_size / _few_envs(cfgs)
     if learn < _LONG_SECONDS:
         learn = _update_seconds(cfgs, agent, cfgs.batch_size)
-    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn)
+    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn * cfgs.updates_per_batch)
 
 
 def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:

@@ -43,6 +43,7 @@ class RunConfig:
     envs_per_actor: Union[int, str] = MISSING  # noqa: UP007
     rollout_length: int = MISSING
     batch_size: int = MISSING
+    updates_per_batch: int = MISSING
     feature_dim: int = MISSING
     normalize_observation: bool = MISSING
     stagger_steps: int = MISSING

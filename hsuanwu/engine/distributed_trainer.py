@@ -122,21 +122,23 @@ class DistributedTrainer:
             while not clock.is_over:
                 batch = batches.next()
                 reporter.lap("batch")
-                metrics = learner.update(
-                    learner.scheduled(cfgs, clock.fraction),
-                    learner.actor,
-                    learner.learner,
-                    batch,
-                    batch.init_state,
-                    learner.optimizer,
-                    lr_scheduler,
-                )
-                reporter.lap("update")
-                end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
-                reporter.lap("publish")
-                steps = int(batch.valid.sum())
-                clock.advance(steps)
-                reporter.updated(metrics, batch, steps)
+                for left in reversed(range(self.cfgs.updates_per_batch)):
+                    metrics = learner.update(
+                        learner.scheduled(cfgs, clock.fraction),
+                        learner.actor,
+                        learner.learner,
+                        batch,
+                        batch.init_state,
+                        learner.optimizer,
+                        lr_scheduler,
+                    )
+                    reporter.lap("update")
+                    end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
+                    reporter.lap("publish")
+                    # a batch's steps are consumed when it has been used for the last time
+                    steps = 0 if left else int(batch.valid.sum())
+                    clock.advance(steps)
+                    reporter.updated(metrics, batch, steps)
                 if save.is_due() and not clock.is_over:
                     self.save()
                 reporter.lap("report")

@@ -30,7 +30,7 @@ class Costs:
     Attributes:
         act: of one step of all environments of an actor that has few, and of one that has many: pairs
             (environments, seconds). Between and beyond them the cost is a straight line.
-        learn: of one update.
+        learn: of the updates of one batch.
     """
 
     act: tuple[tuple[int, float], tuple[int, float]]

@@ -85,6 +85,7 @@ def test_actors_infer_where_the_learner_is_if_they_run_beside_it_in_its_process(
         ("overlap=maybe", "overlap: found maybe; use one of auto, true, false"),
         ("envs_per_actor=3", "batch_size: found 8, which slots of envs_per_actor=3 environments can never fill"),
         ("batch_size=0", "batch_size: found 0; use 1 or more"),
+        ("updates_per_batch=0", "updates_per_batch: found 0; use 1 or more"),
     ],
 )
 def test_mistakes(composed, override, message):

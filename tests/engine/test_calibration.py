@@ -86,6 +86,13 @@ def test_taking_turns_is_laid_out_by_rule_the_same_on_every_machine(composed, un
     }
 
 
+def test_a_batch_costs_all_its_updates(concurrent, costs):
+    reports = [calibrated(concurrent(f"updates_per_batch={n}"))[1] for n in (1, 4)]
+    assert reports[0]["update_seconds"] == reports[1]["update_seconds"] == 8e-3
+    # 80 steps: 8 ms of acting beside 8 ms or 32 ms of learning
+    assert [report["promised_steps_per_second"] for report in reports] == pytest.approx([80 / 8e-3, 80 / 32e-3])
+
+
 def test_the_choice_is_measured(concurrent):
     cfgs, threads = concurrent(), torch.get_num_threads()
     result, report = calibrated(cfgs)

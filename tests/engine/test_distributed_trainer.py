@@ -48,6 +48,20 @@ def test_run_folder(composed, tmp_path):
     assert evaluation["episodes"] == 3 and evaluation["episode_return"]["min"] > 0
 
 
+def test_a_batch_is_used_as_often_as_asked(composed, tmp_path):
+    """Without lag from elsewhere: the passes over a batch are 0, 1 and 2 updates behind, its steps count once."""
+    once, thrice = (
+        DistributedTrainer(composed(f"run_dir={tmp_path / str(n)}", f"updates_per_batch={n}")) for n in (1, 3)
+    )
+    expected, found = once.train(), thrice.train()
+    assert found["updates"] == 3 * expected["updates"] and 1200 <= found["steps"] < 1200 + 8 * 10
+    for line in read_metrics(tmp_path / "1"):
+        assert line["policy_lag_max"] == 0
+    lines = read_metrics(tmp_path / "3")
+    assert all(line["policy_lag"] == 1 and line["policy_lag_max"] == 2 for line in lines)
+    assert lines[-1]["step"] == found["steps"] and lines[-1]["updates"] == found["updates"]
+
+
 def test_local_repeats_itself_to_the_bit(composed, tmp_path):
     runs = []
     for name in ("a", "b"):
