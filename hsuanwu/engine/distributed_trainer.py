@@ -139,6 +139,7 @@ class DistributedTrainer:
                     steps = 0 if left else int(batch.valid.sum())
                     clock.advance(steps)
                     reporter.updated(metrics, batch, steps)
+                    reporter.lap("report")
                 if save.is_due() and not clock.is_over:
                     self.save()
                 reporter.lap("report")
