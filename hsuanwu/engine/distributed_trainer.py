@@ -122,9 +122,10 @@ class DistributedTrainer:
             while not clock.is_over:
                 batch = batches.next()
                 reporter.lap("batch")
+                scheduled = learner.scheduled(cfgs, clock.fraction)
                 for left in reversed(range(self.cfgs.updates_per_batch)):
                     metrics = learner.update(
-                        learner.scheduled(cfgs, clock.fraction),
+                        scheduled,
                         learner.actor,
                         learner.learner,
                         batch,
