@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from hsuanwu.engine.run_folder import RunFolder
+
+_EPISODES_HEAD = "step,episode_return,episode_length\n"
+_ROW = re.compile(r"\d+,[^,]+,\d+\n")
+"""A whole row of ``episodes.csv``; a run that was killed may leave a torn one."""
 
 
 class Logger:
@@ -24,18 +29,17 @@ class Logger:
 
         _truncate(folder, from_step)
         self._metrics = folder.metrics.open("a", encoding="utf-8")
-        is_new = not folder.episodes.exists()
         self._episodes = folder.episodes.open("a", encoding="utf-8")
-        if is_new:
-            self._episodes.write("step,episode_return,episode_length\n")
         self._summary = Summary
-        self._tensorboard = SummaryWriter(str(folder.path), purge_step=from_step or None, flush_secs=10)
+        # TensorBoard drops what it has of that step too
+        purge_step = from_step + 1 if from_step else None
+        self._tensorboard = SummaryWriter(str(folder.path), purge_step=purge_step, flush_secs=10)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
         """Append one JSON object with ``step`` and the metrics; numbers that are not finite become null."""
         values = {key: _json_value(value) for key, value in line.items()}
         self._metrics.write(json.dumps({"step": step, **values}) + "\n")
-        self._metrics.flush()
+        self.flush()
         # one event for all: a call of add_scalar for each costs ten times as much
         scalars = [self._summary.Value(tag=_tag(k), simple_value=v) for k, v in values.items() if v is not None]
         self._tensorboard.file_writer.add_summary(self._summary(value=scalars), step)
@@ -43,6 +47,11 @@ class Logger:
     def write_episodes(self, step: int, episodes: Iterable[tuple[float, int]]) -> None:
         """Append a row for each finished episode: the run's step, its return and its length."""
         self._episodes.writelines(f"{step},{value:.10g},{length}\n" for value, length in episodes)
+
+    def flush(self) -> None:
+        """Give all lines and rows to the system: a killed process loses none of them."""
+        self._metrics.flush()
+        self._episodes.flush()
 
     def close(self) -> None:
         """Write what is left and close the files."""
@@ -71,10 +80,9 @@ def _truncate(folder: RunFolder, from_step: int) -> None:
     if folder.metrics.exists():
         kept = [line for line in folder.metrics.read_text("utf-8").splitlines() if _step_of(line) <= from_step]
         folder.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-    if folder.episodes.exists():
-        head, *rows = folder.episodes.read_text("utf-8").splitlines()
-        kept = [row for row in rows if row.split(",")[0].isdigit() and int(row.split(",")[0]) <= from_step]
-        folder.episodes.write_text("".join(f"{row}\n" for row in [head, *kept]), "utf-8")
+    rows = folder.episodes.read_text("utf-8").splitlines(keepends=True) if folder.episodes.exists() else []
+    kept = [row for row in rows if _ROW.fullmatch(row) and int(row.partition(",")[0]) <= from_step]
+    folder.episodes.write_text("".join([_EPISODES_HEAD, *kept]), "utf-8")
 
 
 def _step_of(line: str) -> float:

@@ -54,6 +54,10 @@ class Reporter:
             self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
             self.console.progress(self._clock.steps, line)
 
+    def flush(self) -> None:
+        """Give all lines and rows to the system, so that none is older than a checkpoint and not yet written."""
+        self._logger.flush()
+
     def evaluated(self, evaluation: Evaluation) -> None:
         """Write a line for an evaluation."""
         line = evaluation.metrics()

@@ -1,0 +1,80 @@
+"""The files of the log hold whole lines, however a run ended."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+from hsuanwu.engine.logger import Logger
+from hsuanwu.engine.run_folder import RunFolder
+
+HEAD = "step,episode_return,episode_length"
+
+
+def rows_of(folder):
+    return folder.episodes.read_text().splitlines()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
+
+
+def killed_after(folder, *statements):
+    """Run some statements with a logger in a process that is killed before it can write what it has kept."""
+    program = [
+        "import os, pathlib, signal",
+        "from hsuanwu.engine.logger import Logger",
+        "from hsuanwu.engine.run_folder import RunFolder",
+        f"logger = Logger(RunFolder(pathlib.Path({str(folder.path)!r})))",
+        *statements,
+        "os.kill(os.getpid(), signal.SIGKILL)",
+    ]
+    assert subprocess.run([sys.executable, "-c", "\n".join(program)]).returncode == -signal.SIGKILL
+
+
+def test_a_killed_run_can_be_continued_before_its_first_line(folder):
+    killed_after(folder, "logger.write_episodes(5, [(1.0, 2)] * 50)")
+    assert rows_of(folder) == [HEAD], "no row was written yet, or this shows nothing"
+    logger = Logger(folder, 10)
+    logger.write_episodes(20, [(3.5, 4)])
+    logger.close()
+    assert rows_of(folder) == [HEAD, "20,3.5,4"]
+
+
+@pytest.mark.parametrize("save", ["logger.write(6, {'loss': 1.0})", "logger.flush()"])
+def test_episodes_before_a_line_or_a_checkpoint_are_not_lost(folder, save):
+    killed_after(folder, "logger.write_episodes(5, [(1.0, 2)])", save)
+    assert rows_of(folder) == [HEAD, "5,1,2"]
+
+
+def test_torn_and_younger_rows_are_dropped(folder):
+    folder.episodes.write_text(f"{HEAD}\n5,1,2\n30,1,2\n9,1\n7,-2.5,3\n12")
+    Logger(folder, 20).close()
+    assert rows_of(folder) == [HEAD, "5,1,2", "7,-2.5,3"]
+
+
+def test_an_empty_file_gets_its_head(folder):
+    folder.episodes.write_text("")
+    Logger(folder, 20).close()
+    assert rows_of(folder) == [HEAD]
+
+
+def purged_from(folder):
+    """Return the steps from which event files let TensorBoard forget what is there."""
+    steps = []
+    for path in sorted(folder.path.glob("events.out.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")
+            event = Event.FromString(data[12 : 12 + length])
+            data = data[12 + length + 4 :]
+            steps += [event.step] if event.HasField("session_log") else []
+    return steps
+
+
+def test_tensorboard_keeps_the_line_at_the_checkpoint(folder):
+    Logger(folder, 1000).close()
+    assert purged_from(folder) == [1001]
