@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +118,19 @@ def restore_policy(learner: Learner, state: dict[str, Any], source: Path) -> Non
         first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
         raise ConfigurationError(
             f"resume: the checkpoint in {source} is of another network ({first}); "
-            f"keep env, encoder, distribution, feature_dim and learner.use_lstm as they were"
+            f"keep env, encoder, policy, distribution, feature_dim, normalize_observation and learner.use_lstm as they "
+            "were"
         ) from error
+
+
+def _state_keys(optimizer: torch.optim.Optimizer) -> set[str]:
+    """Return what an optimizer of this class and these settings keeps for a weight."""
+    weight = torch.nn.Parameter(torch.zeros_like(optimizer.param_groups[0]["params"][0]))
+    weight.grad = torch.zeros_like(weight)
+    other = copy.copy(optimizer)
+    other.param_groups, other.state = [{**optimizer.param_groups[0], "params": [weight]}], defaultdict(dict)
+    other.step()
+    return set(other.state[weight])
 
 
 def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path) -> None:
@@ -138,5 +151,10 @@ def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path)
         # the configuration says how to go on: its learning rate is the schedule's start, not the saved one
         group.pop("initial_lr", None)
         group.update(settings)
+    if missing := sorted(_state_keys(learner.optimizer) - set().union(*state["optimizer"]["state"].values())):
+        raise ConfigurationError(
+            f"resume: the checkpoint in {source} lacks what the optimizer needs ({', '.join(missing)}); "
+            "keep learner.optimizer_kwargs as they were"
+        )
     clock.steps, clock.updates = state["steps"], state["updates"]
     torch.set_rng_state(state["rng"])

@@ -18,9 +18,16 @@ from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.calibration import calibrated
-from hsuanwu.engine.checkpoint import best_return, load_checkpoint, restore, save_best, save_checkpoint
+from hsuanwu.engine.checkpoint import (
+    best_return,
+    list_checkpoints,
+    load_checkpoint,
+    restore,
+    save_best,
+    save_checkpoint,
+)
 from hsuanwu.engine.config import complete
-from hsuanwu.engine.evaluator import Evaluation, evaluate
+from hsuanwu.engine.evaluator import EPISODES, Evaluation, evaluate
 from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
@@ -54,14 +61,16 @@ class DistributedTrainer:
         torch.manual_seed(derive_seed(self.cfgs.seed, "learner"))
         self.agent = build_agent(self.cfgs)
         self.clock = Clock(self.cfgs.total_steps)
-        self.wall_seconds = 0.0
+        self._earlier_seconds = 0.0
+        self._start: float | None = None
         self._folder: RunFolder | None = None
         self._best = -math.inf
-        if self.cfgs.resume:
-            source = RunFolder(Path(self.cfgs.run_dir)).checkpoints
+        source = RunFolder(Path(self.cfgs.run_dir)).checkpoints if self.cfgs.resume else None
+        # a run that ended before its first checkpoint begins again
+        if source is not None and list_checkpoints(source):
             state, self._best = load_checkpoint(source), best_return(source)
             restore(self.agent.learner, self.clock, state, source)
-            self.wall_seconds = state["wall_seconds"]
+            self._earlier_seconds = state["wall_seconds"]
         # a run that goes on must not see the episodes of its beginning again
         seed = derive_seed(self.cfgs.seed, "resume", self.clock.updates) if self.clock.updates else self.cfgs.seed
         self._runtime: Runtime | None = build_runtime(self.cfgs, self.agent, seed)
@@ -85,7 +94,8 @@ class DistributedTrainer:
             raise RuntimeError("a trainer trains once; make another one with resume=true to go on")
         runtime, self._runtime = self._runtime, None
         keep_freed_memory()
-        cfgs, clock, start, first_step = self.cfgs, self.clock, perf_counter(), self.clock.steps
+        cfgs, clock, first_step = self.cfgs, self.clock, self.clock.steps
+        self._start = start = perf_counter()
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
         with reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
@@ -93,7 +103,7 @@ class DistributedTrainer:
                 self._loop(runtime, reporter)
             finally:
                 runtime.transport.close()
-                self.wall_seconds += perf_counter() - start
+                self._earlier_seconds, self._start = self.wall_seconds, None
                 if clock.updates:
                     self.save()
         takes_turns = not runtime.transport.is_concurrent
@@ -142,6 +152,7 @@ class DistributedTrainer:
                     reporter.updated(metrics, batch, steps)
                     reporter.lap("report")
                 if save.is_due() and not clock.is_over:
+                    reporter.flush()
                     self.save()
                 reporter.lap("report")
                 if evaluation.is_due():
@@ -167,18 +178,18 @@ class DistributedTrainer:
             save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
-        """Return what the policy reaches in ``episodes`` episodes, ``eval_episodes`` of them by default.
+        """Return what the policy reaches in whole episodes.
 
         After training, the figures also are the last line of ``metrics.jsonl``.
 
         Args:
-            episodes: how many; at least 1.
+            episodes: how many, at least 1; None for ``eval_episodes``, or 100 where that is 0.
             deterministic: take the mode of each action distribution; else sample.
         """
         found = evaluate(
             self.agent.learner.actor,
             self.agent.env_factory,
-            self.cfgs.eval_episodes if episodes is None else episodes,
+            episodes or self.cfgs.eval_episodes or EPISODES,
             derive_seed(self.cfgs.seed, "test"),
             deterministic=deterministic,
         )
@@ -191,6 +202,11 @@ class DistributedTrainer:
     def save(self) -> Path:
         """Write a checkpoint into the run folder and return its path."""
         return save_checkpoint(self.folder.checkpoints, self.agent.learner, self.clock, self.wall_seconds)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds of training, those before a resumption included."""
+        return self._earlier_seconds + (0.0 if self._start is None else perf_counter() - self._start)
 
     @property
     def folder(self) -> RunFolder:

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.engine.threads import threads
 from hsuanwu.xploit.policy import Policy
 
+EPISODES = 100
+"""How many are played where nobody says."""
+
 MAX_ENVS = 128
+
+_MOST_STEPS = 108_000
+"""Of one episode: an environment that never ends one would be waited for for ever."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,9 @@ def evaluate(
         seed: of environments and actions.
         deterministic: take the mode of each distribution; else sample.
         on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step; one environment is used then.
+
+    Raises:
+        ConfigurationError: if an episode has not ended after 108,000 steps.
     """
     num_envs = 1 if on_frame else min(episodes, MAX_ENVS)
     env = env_factory(num_envs, render=on_frame is not None)
@@ -119,6 +129,11 @@ def _play(
                 returns.append(float(episode_return[i]))
                 lengths.append(int(episode_length[i]))
         episode_return[has_ended], episode_length[has_ended] = 0, 0
+        if (episode_length[quotas > 0] >= _MOST_STEPS).any():
+            raise ConfigurationError(
+                f"eval_episodes: an episode has not ended after {_MOST_STEPS:,} steps; let the environment "
+                "truncate episodes (env.kwargs.max_episode_steps=1000 in gymnasium, say), or train with eval_episodes=0"
+            )
     return Evaluation(tuple(returns), tuple(lengths))
 
 

@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.build import Agent, build_agent, check_run_keys
 from hsuanwu.engine.checkpoint import load_checkpoint, restore_policy
-from hsuanwu.engine.evaluator import evaluate
+from hsuanwu.engine.config import complete
+from hsuanwu.engine.evaluator import EPISODES, evaluate
 from hsuanwu.engine.run_folder import RunFolder
 
 _FRAMES_PER_SECOND = 30
-_EPISODES = 100
 
 
 def evaluate_run(
@@ -60,12 +60,12 @@ def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
     """
     if not folder.config.exists():
         raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
-    cfgs = cast(DictConfig, OmegaConf.load(folder.config))
+    cfgs = complete(cast(DictConfig, OmegaConf.load(folder.config)))
     cfgs.device = "cpu"
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
     restore_policy(agent.learner, load_checkpoint(folder.checkpoints, best), folder.checkpoints)
-    return agent, cfgs.eval_episodes or _EPISODES
+    return agent, cfgs.eval_episodes or EPISODES
 
 
 class _Video:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.build import actor_device, build_agent, build_runtime, check_run_keys, transport_class
 from hsuanwu.engine.config import complete
 from hsuanwu.runtime.transport import LocalTransport, ProcessTransport, ThreadTransport
@@ -97,3 +98,9 @@ def test_mistakes(composed, override, message):
 @pytest.mark.parametrize("key", ["num_actors", "envs_per_actor", "learner_threads", "precision", "overlap"])
 def test_auto_is_no_mistake(composed, key):
     check_run_keys(complete(composed(f"{key}=auto")))
+
+
+def test_staggering_is_refused_before_anything_is_written(composed, tmp_path):
+    with pytest.raises(ConfigurationError, match="stagger_steps: found 100, .*env.native_vector=false"):
+        DistributedTrainer(composed("env=cartpole", "env.native_vector=true", "stagger_steps=100"))
+    assert not (tmp_path / "run").exists()

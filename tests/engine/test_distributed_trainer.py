@@ -101,6 +101,15 @@ def test_resume_goes_on(composed):
     assert steps == sorted(steps) and steps[-1] == second.clock.steps >= 1200
 
 
+def test_a_run_that_died_before_its_first_checkpoint_begins_again(composed):
+    first = DistributedTrainer(composed("total_steps=600"))
+    first.folder.metrics.write_text('{"step": 100, "loss": 1}\n')
+    second = DistributedTrainer(composed("total_steps=600", "resume=true"))
+    assert second.clock.steps == 0
+    second.train()
+    assert [line["step"] for line in read_metrics(second.folder.path)][-1] >= 600
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
