@@ -26,6 +26,9 @@ KINDS = (
 """The closed set of module kinds. Each is also the name of a Hydra config group."""
 
 _TABLE: dict[str, dict[str, type]] = {kind: {} for kind in KINDS}
+NO_KWARGS: dict[str, Any] = {}
+"""The default of free-form arguments, never changed: a dict, so that ``env.kwargs.size=8`` has something to add to."""
+
 _T = TypeVar("_T", bound=type)
 
 

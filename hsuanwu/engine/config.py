@@ -194,8 +194,8 @@ def _config_type(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         inner = [_config_type(a) for a in arguments if a is not type(None)]
         is_optional = len(inner) < len(arguments)
-        if len(inner) != 1 or inner[0] is Any:
-            return Any
+        if len(inner) != 1 or inner[0] is Any or typing.get_origin(inner[0]) is dict:
+            return Any  # omegaconf cannot put a dict in the place of a None that is typed as one
         return inner[0] | None if is_optional else inner[0]
     if hint in (int, float, bool, str):
         return hint

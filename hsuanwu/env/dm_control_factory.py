@@ -10,9 +10,9 @@ import dm_env
 
 from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
-from hsuanwu.common.registry import register
+from hsuanwu.common.registry import NO_KWARGS, register
 from hsuanwu.env.action_repeat import ActionRepeat
-from hsuanwu.env.imports import NO_KWARGS, import_extra, one_line
+from hsuanwu.env.imports import import_extra, one_line
 from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter

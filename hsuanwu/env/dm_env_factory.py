@@ -9,8 +9,8 @@ import dm_env
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import VectorEnv
-from hsuanwu.common.registry import register
-from hsuanwu.env.imports import NO_KWARGS, load_object, one_line
+from hsuanwu.common.registry import NO_KWARGS, register
+from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
 

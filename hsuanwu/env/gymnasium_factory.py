@@ -15,8 +15,8 @@ from gymnasium.vector import AutoresetMode
 
 from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
-from hsuanwu.common.registry import register
-from hsuanwu.env.imports import NO_KWARGS, import_extra, import_module, load_object, one_line
+from hsuanwu.common.registry import NO_KWARGS, register
+from hsuanwu.env.imports import import_extra, import_module, load_object, one_line
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless

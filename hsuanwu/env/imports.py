@@ -8,9 +8,6 @@ from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError, nearest
 
-NO_KWARGS: dict[str, Any] = {}
-"""The default of free-form arguments, never changed: a dict, so that ``env.kwargs.size=8`` has something to add to."""
-
 
 def one_line(error: BaseException) -> str:
     """Return the message of an error without line breaks; the name of its class where it has none."""

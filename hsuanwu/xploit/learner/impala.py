@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
-from hsuanwu.common.registry import register
+from hsuanwu.common.registry import NO_KWARGS, register
 from hsuanwu.common.spaces import Dict, Space, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
 from hsuanwu.ops.schedules import schedule
@@ -54,7 +54,7 @@ class IMPALALearner(Learner):
         policy: the network itself; None makes a ``FeedForwardPolicy``, or an ``LstmPolicy`` where ``use_lstm``,
             of the modules above.
         optimizer: name of a class in ``torch.optim``.
-        optimizer_kwargs: more arguments of it; None takes RMSprop's smoothing of the paper, ``alpha=0.99``.
+        optimizer_kwargs: more arguments of it, ``{"momentum": 0.9}`` say.
         lr_schedule: ``"constant"``, ``"linear"`` or ``"cosine"``, over the environment steps of the run.
         ent_coef_schedule: likewise for ``ent_coef``, where a trainer calls ``scheduled``.
         init: ``"default"``, torch's own, or ``"orthogonal"`` weights of gain sqrt(2), 0.01 in the head of the actions
@@ -100,7 +100,7 @@ class IMPALALearner(Learner):
         augmentation: Augmentation | None = None,
         policy: Policy | None = None,
         optimizer: str = "RMSprop",
-        optimizer_kwargs: dict[str, Any] | None = None,
+        optimizer_kwargs: dict[str, Any] = NO_KWARGS,
         lr_schedule: str = "linear",
         ent_coef_schedule: str = "constant",
         init: str = "default",

@@ -17,7 +17,7 @@ _GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any] | None
+    name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any]
 ) -> Optimizer:
     """Return ``torch.optim.<name>`` over ``parameters``, of a subclass that is not made for ``torch.compile``.
 
@@ -26,7 +26,7 @@ def make_optimizer(
         parameters: what it steps.
         lr: learning rate, above 0.
         eps: epsilon; not given to optimizers that have none.
-        kwargs: more arguments. None means none, but for RMSprop ``alpha=0.99``, as in Espeholt et al. 2018.
+        kwargs: more arguments; RMSprop's own ``alpha`` is 0.99, as in Espeholt et al. 2018.
 
     Raises:
         ConfigurationError: if there is no such optimizer, or it refuses an argument.
@@ -42,8 +42,7 @@ def make_optimizer(
         raise ConfigurationError(f"learner.lr: found {lr}; use a number above 0")
     if not eps >= 0:
         raise ConfigurationError(f"learner.eps: found {eps}; use a number of 0 or more")
-    given = kwargs if kwargs is not None else {"alpha": 0.99} if name == "RMSprop" else {}
-    arguments: dict[str, Any] = {key: _plain(value) for key, value in given.items()}
+    arguments: dict[str, Any] = {key: _plain(value) for key, value in kwargs.items()}
     if "eps" in inspect.signature(optimizer_class).parameters:
         arguments.setdefault("eps", eps)
     try:

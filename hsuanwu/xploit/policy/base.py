@@ -15,7 +15,8 @@ from hsuanwu.xploit.encoder.running_moments import RunningMoments
 from hsuanwu.xplore.distribution.base import Distribution
 
 _REWARD_HORIZON = 100_000
-"""Steps over which the statistics of rewards are kept: rewards change as the policy does."""
+"""Steps over which the statistics of rewards are kept: rewards change as the policy does. A step counts in each update
+that uses it."""
 
 
 class PolicyStep(NamedTuple):

@@ -31,8 +31,8 @@ class TrajectoryStorage(Storage):
         state_spec: nest of ``TensorSpec``, the recurrent state of one environment; ``()`` without.
         shared: whether the slots lie in shared memory.
         slots_per_actor: k; with 2 an actor fills one while the learner reads the other. More slots let
-            actors run further ahead of the learner, and their data grow older. None is 2, or as many as keep two
-            batches in flight where ``num_actors`` or ``envs_per_actor`` is chosen automatically.
+            actors run further ahead of the learner, and their data grow older. None is 2; in a run where
+            anything is chosen automatically, as many as keep two batches in flight.
 
     Raises:
         ConfigurationError: if ``slots_per_actor`` is below 1.

@@ -9,31 +9,31 @@ import torch
 from omegaconf import OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.learner.optimizer import as_device, make_optimizer
 from tests.xploit.learner.cases import batch_for, make
 
 
-def optimizer_of(name, kwargs=None, lr=0.125, eps=0.25):
+def optimizer_of(name, kwargs=NO_KWARGS, lr=0.125, eps=0.25):
     return make_optimizer(name, [torch.nn.Parameter(torch.zeros(3, 2))], lr, eps, kwargs)
 
 
 @pytest.mark.parametrize(
     "name, kwargs, expected",
     [
-        ("RMSprop", None, {"lr": 0.125, "eps": 0.25, "alpha": 0.99, "momentum": 0}),
-        ("RMSprop", {}, {"alpha": 0.99, "momentum": 0}),
+        ("RMSprop", {}, {"lr": 0.125, "eps": 0.25, "alpha": 0.99, "momentum": 0}),
         ("RMSprop", {"alpha": 0.5, "momentum": 0.75}, {"alpha": 0.5, "momentum": 0.75, "eps": 0.25}),
-        ("Adam", None, {"lr": 0.125, "eps": 0.25, "betas": (0.9, 0.999)}),
+        ("Adam", {}, {"lr": 0.125, "eps": 0.25, "betas": (0.9, 0.999)}),
         ("Adam", {"betas": [0.5, 0.75], "eps": 0.5}, {"betas": (0.5, 0.75), "eps": 0.5}),
         ("AdamW", {"weight_decay": 0.5}, {"eps": 0.25, "weight_decay": 0.5}),
-        ("SGD", None, {"lr": 0.125, "momentum": 0}),
+        ("SGD", {}, {"lr": 0.125, "momentum": 0}),
         ("SGD", {"momentum": 0.5, "nesterov": True}, {"momentum": 0.5, "nesterov": True}),
     ],
     ids=str,
 )
 def test_optimizers_by_name(name, kwargs, expected):
-    for form in (lambda x: x, lambda x: None if x is None else OmegaConf.create(x)):
+    for form in (lambda x: x, OmegaConf.create):
         optimizer = optimizer_of(name, form(kwargs))
         assert isinstance(optimizer, getattr(torch.optim, name)) and type(optimizer).__name__ == name
         (group,) = optimizer.param_groups
@@ -115,7 +115,7 @@ import sys, torch
 from hsuanwu.xploit.learner.optimizer import make_optimizer
 weight = torch.nn.Parameter(torch.ones(3))
 for name in ("RMSprop", "Adam"):
-    optimizer = make_optimizer(name, [weight], 1e-3, 1e-8, None)
+    optimizer = make_optimizer(name, [weight], 1e-3, 1e-8, {{}})
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     optimizer.zero_grad()
     weight.sum().backward()
@@ -145,7 +145,7 @@ def test_torch_itself_is_not_changed():
 def test_the_weights_of_a_compiled_network_are_stepped():
     network = torch.nn.Linear(3, 2)
     compiled = torch.compile(network, backend="eager")
-    optimizer = make_optimizer("RMSprop", compiled.parameters(), 0.1, 1e-8, None)
+    optimizer = make_optimizer("RMSprop", compiled.parameters(), 0.1, 1e-8, {})
     losses = []
     for _ in range(5):
         optimizer.zero_grad()
