@@ -18,6 +18,7 @@ from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS, wiring_names
 from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import Actor
+from hsuanwu.runtime.group import check_stagger
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.weights import WeightBoard
 from hsuanwu.xploit.encoder import (
@@ -91,7 +92,7 @@ def build_agent(cfgs: DictConfig) -> Agent:
         ConfigurationError: one line that names the key, what was found and what would be right.
     """
     env_factory = _make(cfgs, "env", {})
-    observation_space, action_space = _look_at(env_factory)
+    observation_space, action_space = _look_at(env_factory, cfgs.stagger_steps)
     wiring: dict[str, Any] = {
         "observation_space": observation_space,
         "action_space": action_space,
@@ -220,10 +221,11 @@ def _check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
         )
 
 
-def _look_at(env_factory: EnvFactory) -> tuple[Space, Space]:
-    """Return the spaces of an environment that is built for that alone."""
+def _look_at(env_factory: EnvFactory, stagger_steps: int) -> tuple[Space, Space]:
+    """Return the spaces of an environment that is built for that alone, if it can begin as it shall."""
     env = env_factory(1)
     try:
+        check_stagger(env, stagger_steps)
         return env.observation_space, env.action_space
     finally:
         env.close()

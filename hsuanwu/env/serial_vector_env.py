@@ -63,12 +63,13 @@ class SerialVectorEnv:
 
     def reset_staggered(self, seed: int, num_steps: int) -> Nest:
         """Start a new episode everywhere and play less than ``num_steps`` random actions, another number in each."""
-        space, random = self.action_space.to_gymnasium(), np.random.default_rng(derive_seed(seed, "stagger"))
+        space = self._envs[0].native_action_space.to_gymnasium()
+        random = np.random.default_rng(derive_seed(seed, "stagger"))
         space.seed(derive_seed(seed, "stagger", "action"))
 
         def play(env: SingleEnv, observation: Any) -> Any:
             for _ in range(int(random.integers(num_steps))):
-                answer = env.step(self._convert(np.asarray(space.sample())[None])[0])
+                answer = env.step(space.sample())
                 observation = env.reset() if answer[2] or answer[3] else answer[0]
             return observation
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 
@@ -95,12 +97,19 @@ class Group:
         return x.to(self._device, non_blocking=True)
 
 
-def _begin(env: VectorEnv, seed: int, stagger_steps: int) -> Nest:
-    if stagger_steps == 0:
-        return env.reset(seed)
-    if not isinstance(env, StaggeringVectorEnv):
+def check_stagger(env: VectorEnv, stagger_steps: int) -> None:
+    """Check that environments can begin with different numbers of steps, if they shall.
+
+    Raises:
+        ConfigurationError: if ``stagger_steps`` is above 0 and the environments can only step together.
+    """
+    if stagger_steps and not isinstance(env, StaggeringVectorEnv):
         raise ConfigurationError(
             f"stagger_steps: found {stagger_steps}, but these environments can only be stepped together; use 0, or "
             "env.native_vector=false"
         )
-    return env.reset_staggered(seed, stagger_steps)
+
+
+def _begin(env: VectorEnv, seed: int, stagger_steps: int) -> Nest:
+    check_stagger(env, stagger_steps)
+    return cast(StaggeringVectorEnv, env).reset_staggered(seed, stagger_steps) if stagger_steps else env.reset(seed)

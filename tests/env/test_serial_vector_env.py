@@ -248,3 +248,13 @@ def test_staggering_counts_discrete_observations_from_zero_once():
 
     vector = as_vector_env([Counting() for _ in range(20)])
     assert set(vector.reset_staggered(3, 3).tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "action_space", [spaces.Discrete(3, start=-1), spaces.MultiDiscrete([3, 2], start=[4, 1]), spaces.Box(-2, 5, (2,))]
+)
+def test_staggering_takes_actions_of_the_space(action_space):
+    envs = [Stranger(index, action_space) for index in range(20)]
+    as_vector_env(envs).reset_staggered(1, 3)
+    actions = [action for env in envs for action in env.actions]
+    assert len(actions) > 10 and all(action_space.contains(action) for action in actions)
