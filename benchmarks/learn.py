@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ladder import LADDER, Bar, Task
+from omegaconf import OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.plot import learning_curve
@@ -92,7 +93,7 @@ def train(recipe: str, seed: int, folder: Path) -> None:
         return
     command = [sys.executable, "-c", "from hsuanwu.cli import train; train()"]
     command += [f"experiment={recipe}", f"seed={seed}", f"run_dir={folder}"]
-    goes_on = any((folder / "checkpoints").glob("step_*.pt"))
+    goes_on = (folder / "config.yaml").exists()
     ended = subprocess.run([*command, "resume=true"] if goes_on else command)
     if ended.returncode:
         print(f"{recipe} seed {seed}: exit status {ended.returncode}", file=sys.stderr)
@@ -104,7 +105,9 @@ def read(folder: Path) -> Run | None:
     if not path.exists():
         return None
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return Run(folder, lines) if lines and _is_evaluation(lines[-1]) else None
+    total_steps = OmegaConf.load(folder / "config.yaml")["total_steps"]
+    ended = lines and _is_evaluation(lines[-1]) and lines[-1]["step"] >= total_steps
+    return Run(folder, lines) if ended else None
 
 
 def report(runs: Path) -> None:

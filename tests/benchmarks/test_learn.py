@@ -12,6 +12,7 @@ RECIPES = {path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu
 
 def write(folder, lines):
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("total_steps: 1000\n")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -66,6 +67,11 @@ def test_a_run_that_was_stopped_does_not_count(tmp_path):
     assert learn.read(tmp_path / "run") is None and learn.read(tmp_path / "none") is None
 
 
+def test_an_evaluation_on_the_way_is_not_the_end(tmp_path):
+    write(tmp_path / "run", [*lines_of(1.0)[:5], {"step": 500, "eval_episode_return": 3.0}])
+    assert learn.read(tmp_path / "run") is None
+
+
 def test_training_returns_near_a_step(tmp_path):
     write(tmp_path / "run", lines_of(1.0))
     run = learn.read(tmp_path / "run")
@@ -92,7 +98,6 @@ def test_what_ran_is_not_run_again(tmp_path, monkeypatch):
     learn.train("impala_cartpole", 1, tmp_path / "done")
     assert not calls
     learn.train("impala_cartpole", 2, tmp_path / "new")
-    (tmp_path / "stopped" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "stopped" / "checkpoints" / "step_000000000010.pt").touch()
+    write(tmp_path / "stopped", [])
     learn.train("impala_cartpole", 3, tmp_path / "stopped")
     assert "seed=2" in calls[0] and "resume=true" not in calls[0] and "resume=true" in calls[1]
