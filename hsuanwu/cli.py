@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
+_MULTIRUN = ("-m", "--multirun")
+_GO_ON = "a run that had begun goes on with run_dir=<its folder> resume=true"
 
 
 def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
     _make_own_modules_importable()
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
     _run(_compose_and_train)
 
 
@@ -76,7 +79,7 @@ def _is_likely_to_need_processes(arguments: Sequence[str]) -> bool:
     Not where another core is wanting, for what shows something alone (``--help``, ``--cfg job``), or for another
     transport. A wrong guess costs no more than time: a transport starts the server that it needs.
     """
-    trains = all(not x.startswith("-") or x in ("-m", "--multirun") for x in arguments)
+    trains = all(not x.startswith("-") or x in _MULTIRUN for x in arguments)
     names = {x.partition("=")[2] for x in arguments if x.startswith("transport=")}
     return trains and names <= {"process"} and _available_cores() > 1
 
@@ -132,6 +135,8 @@ def _train(cfgs: DictConfig) -> float | None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
+    if arguments.seed < 0:
+        raise ConfigurationError(f"--seed: found {arguments.seed}; use 0 or more")
     with _long_imports():
         from hsuanwu.engine.replay import evaluate_run
     result = evaluate_run(
@@ -173,9 +178,9 @@ def _run(command: Callable[[], Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_FAILURE)
     except KeyboardInterrupt:
-        _exit("interrupted; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGINT)
+        _exit(f"interrupted; {_GO_ON}", _SIGNAL + signal.SIGINT)
     except _TerminatedError:
-        _exit("terminated; resume=true goes on from the last checkpoint", _SIGNAL + signal.SIGTERM)
+        _exit(f"terminated; {_GO_ON}", _SIGNAL + signal.SIGTERM)
     except Exception as error:
         verdict = _verdict(error)
         if verdict is None:
@@ -190,10 +195,10 @@ def _verdict(error: Exception) -> tuple[str, int] | None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from hsuanwu.engine.hydra_errors import explain
+    from hsuanwu.engine.hydra_errors import NULL_GROUP, explain
     from hsuanwu.runtime.transport import ActorError
 
-    if isinstance(error, (HydraException, OmegaConfBaseException)):
+    if isinstance(error, (HydraException, OmegaConfBaseException)) or str(error).startswith(NULL_GROUP):
         return explain(error), _USAGE
     return (str(error), _FAILURE) if isinstance(error, (ActorError, FloatingPointError, TimeoutError)) else None
 

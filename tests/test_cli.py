@@ -73,7 +73,7 @@ def test_multirun_gives_each_job_its_folder(command, tmp_path):
 
 
 def test_multirun_without_run_dir(command, tmp_path):
-    assert command(cli.train, "-m", "seed=1,2", *SMALL)[0] == 0
+    assert command(cli.train, *SMALL, "-m", "seed=1,2")[0] == 0, "after the overrides as well as before"
     assert len(list(tmp_path.glob("runs/CartPole-v1/*/metrics.jsonl"))) == 2
 
 
@@ -81,6 +81,17 @@ BAD = {
     "learner.clip_roh=2": ["learner.clip_roh", "'learner.clip_rho'"],
     "learner.lr=fast": ["learner.lr", "'fast'", "a number"],
     "learner.lr=-1": ["learner.lr", "-1", "above 0"],
+    "learner.lr=inf": ["learner.lr", "inf", "finite"],
+    "learner.lr=null": ["learner.lr", "null", "default"],
+    "learner.use_lstm=maybe": ["learner.use_lstm", "'maybe'", "true or false"],
+    "learner.use_lstm=true policy=feed_forward": ["learner.use_lstm", "FeedForwardPolicy", "no recurrent state"],
+    "+learner.discuont=0.9": ["learner.discuont", "unknown key", "'learner.discount'"],
+    "+totl_steps=3": ["totl_steps", "'total_steps'"],
+    "encoder=null": ["group", "null", "~encoder"],
+    "lr=0.1": ["lr: unknown key", "'learner.lr'"],
+    "env.kwargs=3": ["env.kwargs", "int", "a mapping"],
+    "total_steps=1e5": ["total_steps", "whole number", "100_000"],
+    "stagger_steps=20": ["stagger_steps", "20", "env.native_vector=false"],
     "learner.discount=2": ["learner.discount", "2.0", "[0, 1]"],
     "learner=impalla": ["learner", "'impalla'", "impala"],
     "learner._target_=os.system": ["learner._target_", "os.system"],
@@ -133,6 +144,11 @@ def test_a_missing_extra_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py", None)
     status, _, err = command(cli.train, *SMALL, "env=atari", "env.game=pong")
     assert status == 2 and "hsuanwu[atari]" in err and err.count("\n") == 1
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "Box2D", None)
+    status, _, err = command(cli.train, *SMALL, "env=gymnasium", "env.id=LunarLander-v3")
+    assert status == 2 and "hsuanwu[box2d]" in err and err.count("\n") == 1
 
 
 def test_a_folder_that_holds_another_run_is_refused(command):
@@ -148,10 +164,18 @@ def test_a_folder_that_holds_another_run_is_refused(command):
     assert "Mean return" in out
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--episodes", "0"]])
+@pytest.mark.parametrize("arguments", [["nowhere"], ["."], [".", "--episodes", "0"], [".", "--seed", "-1"]])
 def test_evaluate_refuses(command, arguments):
     status, _, err = command(cli.evaluate, *arguments)
     assert status == 2 and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_finished_run_is_not_cut_short(command):
+    assert command(cli.train, *SMALL, "run_dir=here")[0] == 0
+    before = Path("here/config.yaml").read_bytes()
+    status, _, err = command(cli.train, "run_dir=here", "resume=true", "total_steps=100")
+    assert status == 2 and err.startswith("error: total_steps: found 100, but 1") and err.count("\n") == 1
+    assert Path("here/config.yaml").read_bytes() == before
 
 
 def test_evaluate_needs_a_checkpoint(command):

@@ -8,14 +8,16 @@ Shares = Mapping[str, float]
 
 _MUCH = 0.1
 _BUSY = 0.9
+_BOTH = 1.1
+"""In a run that has started, one waits at most while the other works: the two parts add up to 1 or less."""
 
 _ACTOR_ADVICE = {
     "environment": "more cores with more num_actors, or an environment with a native vector, would help",
-    "inference": "more envs_per_actor, precision=bfloat16 or a smaller network would help",
+    "inference": "more envs_per_actor or a smaller network would help",
     "transport": "more envs_per_actor or smaller observations would help",
 }
 _LEARNER_ADVICE = {
-    "learning": "a larger batch_size, precision=bfloat16 or a smaller network would help",
+    "learning": "a larger batch_size or a smaller network would help",
     "transport": "smaller observations, or fewer actors with more envs_per_actor, would help",
     "reporting": "a larger log_interval, checkpoint_interval or eval_interval would help",
 }
@@ -49,6 +51,8 @@ def bottleneck(actor: Shares, learner: Shares, num_actors: int, num_cores: int, 
             f"Acting and learning took turns in one process, and acting took {learner_wait:.0%} of the time: "
             f"transport=process does both at once."
         )
+    if actor_wait + learner_wait > _BOTH:
+        return "Actors and learner both waited most of the time: the run was too short to say what bounds it."
     if num_actors * (1 - actor_wait) + (1 - learner_wait) >= _BUSY * num_cores:
         costs = {f"the actors' {name}": (num_actors * share, _ACTOR_ADVICE.get(name)) for name, share in actor.items()}
         costs |= {f"the learner's {name}": (share, _LEARNER_ADVICE.get(name)) for name, share in learner.items()}

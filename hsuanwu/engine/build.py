@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import options
 from hsuanwu.common.spaces import Space
@@ -241,6 +242,7 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
             f"{kind}: {cls.__name__} asks for {unknown}; parameters without a default are wiring, and a {kind} can "
             f"have {', '.join(sorted(wiring)) or 'none'}"
         )
+    _check_keys(section, cls, kind)
     missing = [str(key) for key in section if OmegaConf.is_missing(section, key)]
     if missing:
         raise ConfigurationError(f"{kind}.{missing[0]}: missing; set {kind}.{missing[0]}=...")
@@ -252,6 +254,19 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
     except (TypeError, ValueError, OmegaConfBaseException, hydra.errors.InstantiationException) as error:
         given = {key: value for key, value in section.items() if key != "_target_"}
         raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built with {given}: {one_line(error)}") from error
+
+
+def _check_keys(section: DictConfig, cls: type, kind: str) -> None:
+    """Check that a class takes every key of its section."""
+    parameters = inspect.signature(cls).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    known = [f"{kind}.{name}" for name in parameters if name not in wiring_names(cls, kind)]
+    for name in map(str, section):
+        is_hydras = name.startswith("_") and name.endswith("_")  # _target_, _convert_ ...
+        if name not in parameters and not is_hydras:
+            key = f"{kind}.{name}"
+            raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
 
 
 def _target(section: Any, kind: str) -> Any:

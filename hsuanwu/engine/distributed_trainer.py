@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
@@ -70,10 +71,20 @@ class DistributedTrainer:
         if source is not None and list_checkpoints(source):
             state, self._best = load_checkpoint(source), best_return(source)
             restore(self.agent.learner, self.clock, state, source)
+            self._check_total_steps()
             self._earlier_seconds = state["wall_seconds"]
         # a run that goes on must not see the episodes of its beginning again
         seed = derive_seed(self.cfgs.seed, "resume", self.clock.updates) if self.clock.updates else self.cfgs.seed
         self._runtime: Runtime | None = build_runtime(self.cfgs, self.agent, seed)
+
+    def _check_total_steps(self) -> None:
+        """Check that a run is not cut short afterwards: its folder would tell of another one."""
+        before = cast(DictConfig, OmegaConf.load(RunFolder(Path(self.cfgs.run_dir)).config))
+        found = self.cfgs.total_steps
+        if found < min(before.total_steps, self.clock.steps):
+            raise ConfigurationError(
+                f"total_steps: found {found}, but {self.clock.steps} steps are done; use more, or leave it out"
+            )
 
     def train(self) -> dict[str, Any]:
         """Train until ``total_steps`` environment steps are consumed and return a summary; once only.

@@ -10,11 +10,17 @@ from hsuanwu.common.errors import nearest
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.config import RUN_KEYS
 
+NULL_GROUP = "Config group override must be"
+"""How the message of a ValueError begins that Hydra raises for ``encoder=null``."""
+
 _UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in")
 _OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
 _NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
 _WRONG_TYPE = re.compile(r"Value '(.*)' of type '(\w+)' could not be converted to (\w+)", re.DOTALL)
 _NOT_A_LIST = re.compile(r"Invalid value assigned: (\w+) is not a (ListConfig|DictConfig)")
+_NO_BOOLEAN = re.compile(r"Value '(.*)' is not a valid bool", re.DOTALL)
+_NOT_OPTIONAL = re.compile(r"field '\S+' is not Optional")
+_NOT_A_DICT = re.compile(r"Cannot assign (\w+) to Dict")
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
@@ -22,20 +28,36 @@ _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or 
 def explain(error: Exception) -> str:
     """Return one line for an exception that Hydra or omegaconf raised over a user's configuration."""
     text = _whole_text(error)
+    if text.startswith(NULL_GROUP):
+        return "a group was set to null; ~encoder, say, leaves out what a recipe chose for it"
     if found := _NO_OPTION.search(text):
         return _explain_option(found[1], found[2], text)
     full_key = _FULL_KEY.search(text)
-    if found := _WRONG_TYPE.search(text):
-        key = full_key[1] if full_key else "configuration"
-        return f"{key}: found {found[1]!r}; use {_TYPES.get(found[3], found[3])}"
-    if (found := _NOT_A_LIST.search(text)) and full_key:
-        right = "a list, [64, 64] say" if found[2] == "ListConfig" else "a mapping, {name: value} say"
-        return f"{full_key[1]}: found {found[1]}; use {right}"
+    if wrong := _explain_value(text):
+        return f"{full_key[1] if full_key else 'configuration'}: {wrong}"
     override = _OVERRIDE.search(text)
     if override or _UNKNOWN_KEY.search(text):
         key = full_key[1] if full_key else override[1] if override else "configuration"
         return _explain_key(key)
     return " ".join(text.split())
+
+
+def _explain_value(text: str) -> str | None:
+    """Return what was found and what would be right, if a value is of the wrong type."""
+    if found := _WRONG_TYPE.search(text):
+        right = _TYPES.get(found[3], found[3])
+        is_whole = found[2] == "float" and found[3] == "Integer" and float(found[1]).is_integer()
+        return f"found {found[1]!r}; use {right}" + (f", {int(float(found[1])):_}" if is_whole else "")
+    if found := _NO_BOOLEAN.search(text):
+        return f"found {found[1]!r}; use true or false"
+    if _NOT_OPTIONAL.search(text):
+        return "found null; leave it out for its default"
+    if found := _NOT_A_LIST.search(text):
+        right = "a list, [64, 64] say" if found[2] == "ListConfig" else "a mapping, {name: value} say"
+        return f"found {found[1]}; use {right}"
+    if found := _NOT_A_DICT.search(text):
+        return f"found {found[1]}; use a mapping, {{name: value}} say"
+    return None
 
 
 def _whole_text(error: BaseException) -> str:
@@ -60,12 +82,18 @@ def _explain_key(key: str) -> str:
             having = ", ".join(_having(group, rest))
             return f"{key}: the chosen {group} has no such key; choose {group}=<one of {having}>"
         return f"{key}: unknown key; {nearest(key, known)}{group} has {', '.join(known)}"
+    return explain_run_key(key)
+
+
+def explain_run_key(key: str) -> str:
+    """Return one line for a run-level key that there is not."""
     known = [*RUN_KEYS, *KINDS, "experiment"]
-    return f"{key}: unknown key; {nearest(key, known)}run-level keys: {', '.join(known)}"
+    meant = next((f"did you mean '{group}.{key}'? " for group in KINDS if key in _fields(group)), nearest(key, known))
+    return f"{key}: unknown key; {meant}run-level keys: {', '.join(known)}"
 
 
 def _fields(group: str, name: str | None = None) -> set[str]:
-    """Return the hyper-parameters of one option of a group, or of all."""
+    """Return the hyper-parameters of one option of a group, or of all of them."""
     names = [name] if name is not None else list(options(group))
     nodes = [ConfigStore.instance().load(f"{group}/{name}.yaml").node for name in names]
     return {str(field) for node in nodes for field in node if field != "_target_"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from omegaconf import DictConfig, open_dict
 from termcolor import colored
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.registry import KINDS
 from hsuanwu.engine.bottleneck import shares_in_words
-from hsuanwu.engine.config import resumed
+from hsuanwu.engine.config import RUN_KEYS, resumed
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
+from hsuanwu.engine.hydra_errors import explain_run_key
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder
 
 
@@ -50,6 +53,7 @@ def run_job(cfgs: DictConfig) -> float | None:
 def _settled(cfgs: DictConfig) -> DictConfig:
     """Return the configuration with the folder of this job, and with the settings of the run that it goes on with."""
     hydra_config = HydraConfig.get()
+    _check_added(hydra_config.overrides.task)
     if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
         with open_dict(cfgs):
             cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
@@ -57,6 +61,15 @@ def _settled(cfgs: DictConfig) -> DictConfig:
         check_run_folder(cfgs)
         return resumed(cfgs, hydra_config.overrides.task)
     return cfgs
+
+
+def _check_added(overrides: Sequence[str]) -> None:
+    """Check that ``+key=value`` adds no run-level key: nobody would read it."""
+    for override in overrides:
+        key = override.partition("=")[0]
+        name = key.lstrip("+").partition(".")[0].partition("@")[0]
+        if key.startswith("+") and name not in (*RUN_KEYS, *KINDS, "experiment"):
+            raise ConfigurationError(explain_run_key(name))
 
 
 def _draw(folder: RunFolder) -> None:

@@ -138,6 +138,8 @@ class GymnasiumEnvFactory:
         except ConfigurationError:
             raise
         except (gymnasium.error.Error, ImportError) as error:
+            if "Box2D is not installed" in str(error):
+                raise ConfigurationError("env.id: Box2D is not installed; pip install 'hsuanwu[box2d]'") from error
             raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
         except (TypeError, ValueError) as error:
             if render and "render_mode" in str(error):

@@ -125,7 +125,7 @@ class IMPALALearner(Learner):
                 feature_dim,
                 augmentation,
             )
-        initialize(policy, init)
+        initialize(_checked_recurrence(policy, use_lstm), init)
         self.device = as_device(device)
         self.actor: Policy = copy.deepcopy(policy).requires_grad_(False)
         self.learner: Policy = policy.to(self.device)
@@ -203,6 +203,16 @@ def _flat_space(action_space: SpaceLike) -> Space:
             "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
         )
     return space
+
+
+def _checked_recurrence(policy: Policy, use_lstm: bool) -> Policy:
+    """Return a policy, if it is recurrent where it has to be."""
+    if use_lstm and not any(leaves(policy.state_spec)):
+        raise ConfigurationError(
+            f"learner.use_lstm: found true, but {type(policy).__name__} has no recurrent state; use false, "
+            "or no policy for an LSTM"
+        )
+    return policy
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,10 +39,10 @@ def make_optimizer(
         raise ConfigurationError(
             f"learner.optimizer: {name} needs a closure that makes the loss anew; use 'RMSprop' say"
         )
-    if not lr > 0:
-        raise ConfigurationError(f"learner.lr: found {lr}; use a number above 0")
-    if not eps >= 0:
-        raise ConfigurationError(f"learner.eps: found {eps}; use a number of 0 or more")
+    if not (isinstance(lr, (int, float)) and 0 < lr < math.inf):
+        raise ConfigurationError(f"learner.lr: found {lr!r}; use a finite number above 0")
+    if not (isinstance(eps, (int, float)) and 0 <= eps < math.inf):
+        raise ConfigurationError(f"learner.eps: found {eps!r}; use a finite number of 0 or more")
     arguments: dict[str, Any] = {key: _plain(value) for key, value in kwargs.items()}
     if "eps" in inspect.signature(optimizer_class).parameters:
         arguments.setdefault("eps", eps)

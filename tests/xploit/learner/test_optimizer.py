@@ -194,13 +194,13 @@ def test_arguments_that_are_refused(name, kwargs, lr, message):
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, float("nan")])
 def test_learning_rates_that_are_refused(lr):
-    with pytest.raises(ConfigurationError, match=rf"^learner.lr: found {lr}; use a number above 0$"):
+    with pytest.raises(ConfigurationError, match=rf"^learner.lr: found {lr}; use a finite number above 0$"):
         optimizer_of("SGD", lr=lr)
 
 
 @pytest.mark.parametrize("eps", [-1.0, float("nan")])
 def test_epsilons_that_are_refused(eps):
-    with pytest.raises(ConfigurationError, match=rf"^learner.eps: found {eps}; use a number of 0 or more$"):
+    with pytest.raises(ConfigurationError, match=rf"^learner.eps: found {eps}; use a finite number of 0 or more$"):
         optimizer_of("Adam", eps=eps)
 
 
