@@ -79,7 +79,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         "num_cores": cores,
         "small_update_seconds": updates,
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
-        "update_seconds": costs.learn / cfgs.updates_per_batch,
+        "update_seconds": {str(threads): seconds / cfgs.updates_per_batch for threads, seconds in costs.learn.items()},
         "promised_steps_per_second": speed,
         "chosen": {**{key: result[key] for key in _KEYS}, "slots_per_actor": layout.slots_per_actor},
     }
@@ -128,10 +128,16 @@ def _given(value: int | str) -> int | None:
 def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
     """Measure what one step of few and of many environments takes, and the updates of one batch."""
     sizes = sorted({layout.envs_per_actor for layout in candidates})
-    learn = _update_seconds(cfgs, agent, _few_envs(cfgs)) * cfgs.batch_size / _few_envs(cfgs)
-    if learn < _LONG_SECONDS:
-        learn = _update_seconds(cfgs, agent, cfgs.batch_size)
-    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn * cfgs.updates_per_batch)
+    counts = sorted({layout.learner_threads for layout in candidates})
+    learn = {count: _batch_seconds(cfgs, agent, count) * cfgs.updates_per_batch for count in counts}
+    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn)
+
+
+def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
+    """Return the seconds of an update of a whole batch; of a small one, multiplied, where it takes long."""
+    with threads(num_threads):
+        seconds = _update_seconds(cfgs, agent, _few_envs(cfgs)) * cfgs.batch_size / _few_envs(cfgs)
+        return seconds if seconds >= _LONG_SECONDS else _update_seconds(cfgs, agent, cfgs.batch_size)
 
 
 def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -167,8 +173,8 @@ def _update_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
     """Return the seconds of an update of ``num_envs`` environments."""
     settings = OmegaConf.to_container(cfgs, resolve=True)
     batch = _blank_batch(cfgs, agent, num_envs)
-    # on the CPU others may be at work just now: what counts is the work itself, and nothing is waited for
-    clock = process_time if agent.device.type == "cpu" else perf_counter
+    # on the CPU others may be at work just now: what counts is the work itself, and one thread waits for nothing
+    clock = process_time if agent.device.type == "cpu" and torch.get_num_threads() == 1 else perf_counter
     return _fastest(lambda: _update(settings, agent, batch), clock)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+_OF_A_CORE = 0.9
+"""What a learner gets of a core that it shares with an actor of lower priority (nice 10)."""
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a run spends its time on, in seconds of one core.
+    """What a run spends its time on, in seconds.
 
     Attributes:
         act: of one step of all environments of an actor that has few, and of one that has many: pairs
             (environments, seconds). Between and beyond them the cost is a straight line.
-        learn: of the updates of one batch.
+        learn: of the updates of one batch, by the number of the learner's threads.
     """
 
     act: tuple[tuple[int, float], tuple[int, float]]
-    learn: float
+    learn: Mapping[int, float]
 
     def act_seconds(self, num_envs: int) -> float:
         """Return the seconds of one step of ``num_envs`` environments."""
@@ -79,8 +82,8 @@ def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_leng
     """Return the speed that a layout promises.
 
     A learner with one thread and the actors work side by side: the slowest of learner, actors and all cores together
-    sets the speed. A learner with a thread for each core takes them all while it learns, as actors have the lower
-    priority: the two take turns.
+    sets the speed. A learner with a thread for each core takes nearly all of each while it learns, as actors have the
+    lower priority: the two take turns.
 
     Args:
         layout: who does what.
@@ -89,10 +92,10 @@ def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_leng
         rollout_length: steps of each environment in a slot.
         num_cores: cores of the machine.
     """
-    learn = costs.learn / (batch_size * rollout_length)
+    learn = costs.learn[layout.learner_threads] / (batch_size * rollout_length)
     act = costs.act_seconds(layout.envs_per_actor) / layout.envs_per_actor
     if layout.learner_threads > 1:
-        return 1.0 / (learn / layout.learner_threads + act / min(layout.num_actors, num_cores))
+        return 1.0 / (learn / _OF_A_CORE + act / min(layout.num_actors, num_cores))
     return 1.0 / max(learn, act / layout.num_actors, (learn + act) / num_cores)
 
 

@@ -1,5 +1,7 @@
 """An encoder in bfloat16: near to float32, float32 outside, and float32 weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,53 @@ def test_autocast_ends_with_the_encoder():
     encoder(observation)
     assert not torch.is_autocast_enabled("cpu")
     assert (torch.eye(2) @ torch.eye(2)).dtype == torch.float32
+
+
+def large_encoder():
+    """An encoder with a weight that is worth converting once."""
+    torch.manual_seed(0)
+    encoder = MixedPrecisionEncoder(MlpEncoder(Box(-2, 2, (512,)), 32, hidden_dims=[256]), torch.bfloat16)
+    assert any(weight.numel() >= 2**16 for weight in encoder.parameters())
+    return encoder, random_observation(encoder.observation_space, 33, seed=1)
+
+
+def without_copies(encoder, observation):
+    with torch.autocast("cpu", torch.bfloat16):
+        return encoder.encoder(observation).float()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_weights_converted_once_give_the_same_to_the_bit_until_they_change(mode, monkeypatch):
+    encoder, observation = large_encoder()
+    conversions, right = [], torch.Tensor.to
+    monkeypatch.setattr(torch.Tensor, "to", lambda *args, **kwargs: conversions.append(1) or right(*args, **kwargs))
+    for number in range(1, 4):
+        for _ in range(3):
+            with mode():
+                assert torch.equal(encoder(observation), without_copies(encoder, observation))
+        assert len(conversions) == number, "once for each change"
+        with torch.no_grad():
+            for weight in encoder.parameters():
+                weight.copy_(torch.randn_like(weight))
+
+
+def test_an_optimizer_changes_weights_too():
+    encoder, observation = large_encoder()
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=0.1)
+    for _ in range(2):
+        with torch.no_grad():
+            assert torch.equal(encoder(observation), without_copies(encoder, observation))
+        optimizer.zero_grad()
+        encoder(observation).square().sum().backward()
+        optimizer.step()
+
+
+def test_copies_have_converted_weights_of_their_own():
+    encoder, observation = large_encoder()
+    with torch.no_grad():
+        encoder(observation)
+        other = copy.deepcopy(encoder)
+        for weight in other.parameters():
+            weight.zero_()
+        assert not other(observation).any() and encoder(observation).any()
+    assert list(encoder.state_dict()) == [f"encoder.{name}" for name in encoder.encoder.state_dict()]
