@@ -100,7 +100,7 @@ class IMPALALearner(Learner):
         augmentation: Augmentation | None = None,
         policy: Policy | None = None,
         optimizer: str = "RMSprop",
-        optimizer_kwargs: dict[str, Any] = NO_KWARGS,
+        optimizer_kwargs: dict[str, Any] | None = NO_KWARGS,
         lr_schedule: str = "linear",
         ent_coef_schedule: str = "constant",
         init: str = "default",

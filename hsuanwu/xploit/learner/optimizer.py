@@ -18,7 +18,7 @@ _GUARDED = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any]
+    name: str, parameters: Iterable[Parameter], lr: float, eps: float, kwargs: Mapping[str, Any] | None
 ) -> Optimizer:
     """Return ``torch.optim.<name>`` over ``parameters``, of a subclass that is not made for ``torch.compile``.
 
@@ -27,7 +27,7 @@ def make_optimizer(
         parameters: what it steps.
         lr: learning rate, above 0.
         eps: epsilon; not given to optimizers that have none.
-        kwargs: more arguments; RMSprop's own ``alpha`` is 0.99, as in Espeholt et al. 2018.
+        kwargs: more arguments, or None; RMSprop's own ``alpha`` is 0.99, as in Espeholt et al. 2018.
 
     Raises:
         ConfigurationError: if there is no such optimizer, or it refuses an argument.
@@ -43,7 +43,7 @@ def make_optimizer(
         raise ConfigurationError(f"learner.lr: found {lr!r}; use a finite number above 0")
     if not (isinstance(eps, (int, float)) and 0 <= eps < math.inf):
         raise ConfigurationError(f"learner.eps: found {eps!r}; use a finite number of 0 or more")
-    arguments: dict[str, Any] = {key: _plain(value) for key, value in kwargs.items()}
+    arguments: dict[str, Any] = {key: _plain(value) for key, value in (kwargs or {}).items()}
     if "eps" in inspect.signature(optimizer_class).parameters:
         arguments.setdefault("eps", eps)
     try:
