@@ -242,7 +242,7 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
             f"{kind}: {cls.__name__} asks for {unknown}; parameters without a default are wiring, and a {kind} can "
             f"have {', '.join(sorted(wiring)) or 'none'}"
         )
-    _check_keys(section, cls, kind)
+    _check_keys(section, cls, kind, names)
     missing = [str(key) for key in section if OmegaConf.is_missing(section, key)]
     if missing:
         raise ConfigurationError(f"{kind}.{missing[0]}: missing; set {kind}.{missing[0]}=...")
@@ -256,12 +256,12 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
         raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built with {given}: {one_line(error)}") from error
 
 
-def _check_keys(section: DictConfig, cls: type, kind: str) -> None:
-    """Check that a class takes every key of its section."""
+def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> None:
+    """Check that a class takes every key of its section; parameters that are ``wiring`` are not offered."""
     parameters = inspect.signature(cls).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    known = [f"{kind}.{name}" for name in parameters if name not in wiring_names(cls, kind)]
+    known = [f"{kind}.{name}" for name in parameters if name not in wiring]
     for name in map(str, section):
         is_hydras = name.startswith("_") and name.endswith("_")  # _target_, _convert_ ...
         if name not in parameters and not is_hydras:

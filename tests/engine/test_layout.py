@@ -105,10 +105,8 @@ def test_the_slowest_part_bounds_the_speed(learn, num_cores, expected):
     ],
 )
 def test_a_learner_with_many_threads_takes_turns_with_the_actors(threads, num_actors, num_cores, expected):
-    costs, layout = (
-        Costs(act=((32, 2.0), (64, 4.0)), learn={threads: 16.0 / threads}),
-        Layout(num_actors, 32, 2, threads),
-    )
+    costs = Costs(act=((32, 2.0), (64, 4.0)), learn={threads: 16.0 / threads})
+    layout = Layout(num_actors, 32, 2, threads)
     speed = steps_per_second(layout, costs, batch_size=64, rollout_length=5, num_cores=num_cores)
     assert speed == pytest.approx(expected)
 
