@@ -35,14 +35,9 @@ def show(title: str, column: str, cases: list[tuple[str, list[str]]]) -> None:
     print(f"\n### {title}\n\n| {column} | steps/s | policy lag |\n|---:|---:|---:|", flush=True)
     for name, overrides in cases:
         steps = 200_000
-        speed = throughput.run("bench_cartpole", [*overrides, *length(steps)])
-        speed = throughput.run("bench_cartpole", [*overrides, *length(int(speed.steady * SECONDS))])
+        speed = throughput.run("bench_cartpole", [*overrides, *throughput.length(steps)])
+        speed = throughput.run("bench_cartpole", [*overrides, *throughput.length(int(speed.steady * SECONDS))])
         print(f"| {name} | {speed.steady:,.0f} | {speed.lag:.1f} |", flush=True)
-
-
-def length(steps: int) -> list[str]:
-    """Return the overrides for a run of so many steps, and some lines of log."""
-    return [f"total_steps={steps}", f"log_interval={max(1, steps // 12)}"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What ``auto`` reaches beside the best setting found by hand: a table for each recipe.
 
-    python benchmarks/sweep.py                          # every recipe that is installed; half an hour
+    python benchmarks/sweep.py                          # every recipe; all extras installed; three quarters of an hour
     python benchmarks/sweep.py bench_cartpole --runs 3
 
 Tried are one process for all, and one and two actors with all or half of a batch's environments each, one and two
@@ -14,21 +14,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import throughput
+from hydra import compose, initialize_config_module
 
-# environment steps that take some seconds
-STEPS = {
-    "bench_cartpole": 4_000_000,
-    "bench_cartpole_python": 700_000,
-    "bench_pong": 20_000,
-    "bench_pong_deep": 9_600,
-    "impala_cartpole": 400_000,
-    "impala_cartpole_memory": 120_000,
-    "impala_pendulum": 160_000,
-    "impala_dmc_cartpole": 24_000,
-}
-BATCH = {"bench_cartpole": 1024, "bench_cartpole_python": 256, "impala_cartpole": 16, "impala_dmc_cartpole": 16}
+SECONDS = 5.0  # of each run, if it is as fast as the first
+RECIPES = sorted(file.stem for file in Path(__file__).parents[1].glob("cfgs/experiment/*.yaml"))
 AUTO = "auto"
 LOCAL = "transport=local"
 
@@ -36,21 +28,29 @@ LOCAL = "transport=local"
 def main() -> None:
     """Measure each setting of each recipe in turn and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=list(STEPS))
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--runs", type=int, default=1)
     arguments = parser.parse_args()
     for recipe in arguments.recipes:
-        steps = STEPS.get(recipe, 100_000)
-        tried = dict(settings(BATCH.get(recipe, 32)))
-        found: dict[str, list[throughput.Speed]] = {name: [] for name in tried}
-        for _ in range(arguments.runs):
-            for name, overrides in tried.items():
-                common = [f"total_steps={steps}", f"log_interval={max(1, steps // 12)}"]
-                try:
-                    found[name].append(throughput.run(recipe, [*overrides, *common]))
-                except subprocess.CalledProcessError as error:
-                    print(f"{recipe} {name}: {error}", file=sys.stderr)
-        print(table(recipe, found), flush=True)
+        print(table(recipe, sweep(recipe, arguments.runs)), flush=True)
+
+
+def sweep(recipe: str, runs: int) -> dict[str, list[throughput.Speed]]:
+    """Return the speeds of each setting of a recipe; a setting that fails is reported and has none."""
+    with initialize_config_module("hsuanwu.cfgs", version_base="1.3"):
+        cfgs = compose("config", [f"experiment={recipe}"])
+    tried = dict(settings(cfgs.batch_size))
+    update = cfgs.batch_size * cfgs.rollout_length
+    speed = throughput.run(recipe, throughput.length(20 * update))
+    length = throughput.length(max(20 * update, int(SECONDS * speed.steady)))
+    found: dict[str, list[throughput.Speed]] = {name: [] for name in tried}
+    for _ in range(runs):
+        for name, overrides in tried.items():
+            try:
+                found[name].append(throughput.run(recipe, [*overrides, *length]))
+            except subprocess.CalledProcessError as error:
+                print(f"{recipe} {name}: {error}", file=sys.stderr)
+    return found
 
 
 def settings(batch: int) -> Iterator[tuple[str, list[str]]]:

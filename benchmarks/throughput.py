@@ -85,5 +85,10 @@ def run(recipe: str, overrides: list[str]) -> Speed:
     )
 
 
+def length(steps: int) -> list[str]:
+    """Return the overrides for a run of so many steps, and some lines of log."""
+    return [f"total_steps={steps}", f"log_interval={max(1, steps // 12)}"]
+
+
 if __name__ == "__main__":
     main()
