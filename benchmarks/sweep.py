@@ -19,7 +19,8 @@ from pathlib import Path
 import throughput
 from hydra import compose, initialize_config_module
 
-SECONDS = 5.0  # of each run, if it is as fast as the first
+SECONDS = 5.0  # of each run, if it is as fast as the first,
+UPDATES = 10  # and so many updates at least
 RECIPES = sorted(file.stem for file in Path(__file__).parents[1].glob("cfgs/experiment/*.yaml"))
 AUTO = "auto"
 LOCAL = "transport=local"
@@ -40,9 +41,9 @@ def sweep(recipe: str, runs: int) -> dict[str, list[throughput.Speed]]:
     with initialize_config_module("hsuanwu.cfgs", version_base="1.3"):
         cfgs = compose("config", [f"experiment={recipe}"])
     tried = dict(settings(cfgs.batch_size))
-    update = cfgs.batch_size * cfgs.rollout_length
-    speed = throughput.run(recipe, throughput.length(20 * update))
-    length = throughput.length(max(20 * update, int(SECONDS * speed.steady)))
+    shortest = UPDATES * cfgs.batch_size * cfgs.rollout_length
+    speed = throughput.run(recipe, throughput.length(shortest))
+    length = throughput.length(max(shortest, int(SECONDS * speed.steady)))
     found: dict[str, list[throughput.Speed]] = {name: [] for name in tried}
     for _ in range(runs):
         for name, overrides in tried.items():
