@@ -1,6 +1,6 @@
 """What ``auto`` reaches beside the best setting found by hand: a table for each recipe.
 
-    python benchmarks/sweep.py                          # every recipe; all extras installed; three quarters of an hour
+    python benchmarks/sweep.py                          # every recipe; all extras installed; half an hour
     python benchmarks/sweep.py bench_cartpole --runs 3
 
 Tried are one process for all, and one and two actors with all or half of a batch's environments each, one and two
@@ -19,7 +19,7 @@ from pathlib import Path
 import throughput
 from hydra import compose, initialize_config_module
 
-SECONDS = 5.0  # of each run, if it is as fast as the first,
+SECONDS = 3.0  # of each run, if it is as fast as the first,
 UPDATES = 10  # and so many updates at least
 RECIPES = sorted(file.stem for file in Path(__file__).parents[1].glob("cfgs/experiment/*.yaml"))
 AUTO = "auto"

@@ -73,7 +73,7 @@ def run(recipe: str, overrides: list[str]) -> Speed:
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder) / "run"
         command = [sys.executable, "-c", "from hsuanwu.cli import train; train()"]
-        command += [f"experiment={recipe}", f"run_dir={run_dir}", "eval_episodes=0"]
+        command += [f"experiment={recipe}", f"run_dir={run_dir}", "eval_episodes=0", "eval_interval=null"]
         subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL)
         lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     start = len(lines) // 3  # lines of start-up; where there are few lines, none can be left out
