@@ -24,7 +24,7 @@ class Console:
     """
 
     def __init__(self, total_steps: int, steps: int) -> None:
-        self._bar = tqdm(
+        self._bar = _Bar(
             total=total_steps, initial=steps, unit="step", unit_scale=True, disable=None, leave=False, mininterval=0.2
         )
         self._last_line = perf_counter()
@@ -55,6 +55,12 @@ class Console:
     def close(self) -> None:
         """Take the bar away."""
         self._bar.close()
+
+
+class _Bar(tqdm):  # type: ignore[type-arg]
+    """A bar without tqdm's thread, which `close` would wait for without end if an interrupt came at a bad moment."""
+
+    monitor_interval = 0
 
 
 _SHOWN = (

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from hsuanwu.engine.event_file import EventFile
 from hsuanwu.engine.run_folder import RunFolder
 
 _EPISODES_HEAD = "step,episode_return,episode_length\n"
@@ -23,26 +24,17 @@ class Logger:
     """
 
     def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
-        # writes its files as soon as it is made, so it is made when a run begins
-        from tensorboardX import SummaryWriter
-        from tensorboardX.proto.summary_pb2 import Summary
-
         _truncate(folder, from_step)
         self._metrics = folder.metrics.open("a", encoding="utf-8")
         self._episodes = folder.episodes.open("a", encoding="utf-8")
-        self._summary = Summary
-        # TensorBoard drops what it has of that step too
-        purge_step = from_step + 1 if from_step else None
-        self._tensorboard = SummaryWriter(str(folder.path), purge_step=purge_step, flush_secs=10)
+        self._tensorboard = EventFile(folder.path, from_step)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
         """Append one JSON object with ``step`` and the metrics; numbers that are not finite become null."""
         values = {key: _json_value(value) for key, value in line.items()}
         self._metrics.write(json.dumps({"step": step, **values}) + "\n")
         self.flush()
-        # one event for all: a call of add_scalar for each costs ten times as much
-        scalars = [self._summary.Value(tag=_tag(k), simple_value=v) for k, v in values.items() if v is not None]
-        self._tensorboard.file_writer.add_summary(self._summary(value=scalars), step)
+        self._tensorboard.write(step, {key: value for key, value in values.items() if value is not None})
 
     def write_episodes(self, step: int, episodes: Iterable[tuple[float, int]]) -> None:
         """Append a row for each finished episode: the run's step, its return and its length."""
@@ -63,17 +55,6 @@ class Logger:
 def _json_value(value: float | None) -> float | None:
     # JSON knows no NaN and no infinity
     return value if value is not None and math.isfinite(value) else None
-
-
-def _tag(key: str) -> str:
-    for prefix in ("actor_", "learner_"):
-        if key.startswith(prefix) and "second" in key:
-            return f"speed/{key}"
-    if "second" in key:
-        return f"speed/{key}"
-    if key.startswith("eval"):
-        return f"evaluation/{key}"
-    return f"episode/{key}" if key.startswith("episode") else f"train/{key}"
 
 
 def _truncate(folder: RunFolder, from_step: int) -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event
@@ -78,3 +79,38 @@ def purged_from(folder):
 def test_tensorboard_keeps_the_line_at_the_checkpoint(folder):
     Logger(folder, 1000).close()
     assert purged_from(folder) == [1001]
+
+
+def interrupted(at, call):
+    """Run a call, with an interrupt at so-and-so many lines of Python; return whether it came so far."""
+    left = at
+
+    def trace(frame, event, argument):
+        nonlocal left
+        left -= event == "line"
+        if left == 0:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_an_interrupt_anywhere_in_a_line_leaves_a_logger_that_closes(folder):
+    at, again = 0, True
+    while again:
+        at += 1
+        logger = Logger(folder)
+        logger.write(1, {})
+        again = interrupted(at, lambda logger=logger: logger.write(2, {"loss": 1.0}))
+        closing = threading.Thread(target=logger.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive(), f"interrupted at line {at}"
+    assert at > 10
