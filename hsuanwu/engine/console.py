@@ -57,7 +57,7 @@ class Console:
         self._bar.close()
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]
+class _Bar(tqdm):
     """A bar without tqdm's thread, which `close` would wait for without end if an interrupt came at a bad moment."""
 
     monitor_interval = 0
