@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _OF_A_CORE = 0.9
 """What a learner gets of a core that it shares with an actor of lower priority (nice 10)."""
+_SLICE_SECONDS = 0.0015
+"""What a batch takes longer where processes outnumber cores and wait for each other's time slices."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_leng
     """Return the speed that a layout promises.
 
     A learner with one thread and the actors work side by side: the slowest of learner, actors and all cores together
-    sets the speed. A learner with a thread for each core takes nearly all of each while it learns, as actors have the
-    lower priority: the two take turns.
+    sets the speed; where there are more of them than cores, a batch has to wait for time slices as well. A learner
+    with a thread for each core takes nearly all of each while it learns, as actors have the lower priority: the two
+    take turns.
 
     Args:
         layout: who does what.
@@ -96,7 +99,10 @@ def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_leng
     act = costs.act_seconds(layout.envs_per_actor) / layout.envs_per_actor
     if layout.learner_threads > 1:
         return 1.0 / (learn / _OF_A_CORE + act / min(layout.num_actors, num_cores))
-    return 1.0 / max(learn, act / layout.num_actors, (learn + act) / num_cores)
+    together = (learn + act) / num_cores
+    if layout.num_actors + layout.learner_threads > num_cores:
+        together += _SLICE_SECONDS / (batch_size * rollout_length)
+    return 1.0 / max(learn, act / layout.num_actors, together)
 
 
 def best_layout(

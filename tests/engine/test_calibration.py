@@ -283,6 +283,16 @@ def test_the_fastest_run_counts_and_the_first_does_not():
     assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.001) and not left
 
 
+def test_an_update_is_measured_with_all_that_comes_with_it(concurrent, monkeypatch):
+    cfgs = concurrent()
+    agent, seen = calibration.build_agent(cfgs), []
+    right = calibration.WeightBoard.publish
+    monkeypatch.setattr(calibration.WeightBoard, "publish", lambda *args: seen.append("publish") or right(*args))
+    monkeypatch.setattr(calibration, "_update", lambda settings, agent, batch: seen.append(batch.is_first.any(1).sum()))
+    assert calibration._update_seconds(cfgs, agent, 2) > 0
+    assert seen[:2] == [1, "publish"], "an episode begins in the batch, and weights are published"
+
+
 def test_environments_are_closed(concurrent):
     cfgs, envs = concurrent(), []
     agent = build_agent(cfgs)

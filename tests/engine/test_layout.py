@@ -86,8 +86,9 @@ def test_the_cost_of_a_step_is_a_line():
     [
         (16.0, 4, 20.0),  # 320 steps of a batch in 16 s: the learner
         (1.0, 8, 32.0),  # 2 actors, 16 steps a second each: the actors
-        (10.0, 2, 2 / (10 / 320 + 1 / 16)),  # all cores, busy with both
-        (10.0, 1, 1 / (10 / 320 + 1 / 16)),
+        (10.0, 2, 2 / (10 / 320 + 1 / 16 + 2 * 0.0015 / 320)),  # all cores, busy with both, and waiting for their turn
+        (10.0, 1, 1 / (10 / 320 + 1 / 16 + 0.0015 / 320)),
+        (10.0, 3, 32.0),  # a core for each
     ],
 )
 def test_the_slowest_part_bounds_the_speed(learn, num_cores, expected):
@@ -114,6 +115,14 @@ def test_a_learner_with_many_threads_takes_turns_with_the_actors(threads, num_ac
 def best(costs, num_cores=2, candidates=None):
     candidates = candidates if candidates is not None else list(layouts(64, num_cores))
     return best_layout(candidates, costs, batch_size=64, rollout_length=10, num_cores=num_cores)
+
+
+@pytest.mark.parametrize(("unit", "num_cores", "expected"), [(1e-3, 2, 1), (1e-2, 2, 2), (1e-3, 3, 2)])
+def test_short_batches_are_not_worth_more_processes_than_cores(unit, num_cores, expected):
+    # a batch takes 3 units to act and 2 to learn: cores that are always busy would bring a sixth
+    costs = Costs(act=((32, 0.3 * unit), (64, 0.3 * unit)), learn={1: 2.0 * unit})
+    chosen, _ = best(costs, num_cores, [Layout(1, 64, 2), Layout(2, 64, 1)])
+    assert chosen.num_actors == expected
 
 
 def test_two_actors_where_acting_takes_longest():
