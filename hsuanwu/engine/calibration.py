@@ -10,6 +10,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.nest import map_nest
+from hsuanwu.common.seeding import make_generator
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory, concatenate, trajectory_specs
 from hsuanwu.engine.build import Agent, actor_device, build_agent, transport_class
@@ -24,11 +26,13 @@ from hsuanwu.xploit.storage import TrajectoryStorage
 AUTO = "auto"
 _KEYS = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
 _ROLLOUT_LENGTH = 4
-_ENOUGH_SECONDS = 0.1
+_ENOUGH_SECONDS = 0.2
+_ENOUGH_RUNS = 20
 _LONG_SECONDS = 0.5
 _FEW_ENVS = 4
+_FEW_STEPS = 64
 _FEW_WEIGHTS = 200_000
-_GAIN = 1.1
+_GAIN = 1.05
 """bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""
 
 
@@ -69,7 +73,7 @@ def _candidates(cfgs: DictConfig, cores: int, learner_threads: Sequence[int]) ->
 def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]:
     start = perf_counter()
     with threads(1):
-        agent, precision, updates = _agent_of_best_precision(cfgs)
+        agent, precision, work = _agent_of_best_precision(cfgs)
         candidates = _candidates(cfgs, cores, _thread_counts(cfgs, agent, cores))
         costs = _costs(cfgs, agent, candidates)
     layout, speed = best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
@@ -77,7 +81,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
     return result, {
         "seconds": perf_counter() - start,
         "num_cores": cores,
-        "small_update_seconds": updates,
+        "work_seconds": work,
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
         "update_seconds": {str(threads): seconds / cfgs.updates_per_batch for threads, seconds in costs.learn.items()},
         "promised_steps_per_second": speed,
@@ -94,13 +98,20 @@ def _thread_counts(cfgs: DictConfig, agent: Agent, cores: int) -> tuple[int, ...
 
 
 def _agent_of_best_precision(cfgs: DictConfig) -> tuple[Agent, str, dict[str, float]]:
-    """Return an agent, its precision, and what an update of a small batch takes in each precision that was tried."""
+    """Return an agent, its precision, and what the work for a batch takes in each precision that was tried."""
     if cfgs.precision != AUTO:
         return build_agent(cfgs), cfgs.precision, {}
     agents = {name: build_agent(_with(cfgs, precision=name)) for name in ("float32", "bfloat16")}
-    seconds = {name: _update_seconds(cfgs, agent, _few_envs(cfgs)) for name, agent in agents.items()}
+    seconds = {name: _work_seconds(cfgs, agent) for name, agent in agents.items()}
     precision = "bfloat16" if seconds["bfloat16"] * _GAIN < seconds["float32"] else "float32"
     return agents[precision], precision, seconds
+
+
+def _work_seconds(cfgs: DictConfig, agent: Agent) -> float:
+    """Return the seconds of inference and updates for one batch: actors and learner share the cores."""
+    few, whole = _few_envs(cfgs), cfgs.batch_size
+    learn = _update_seconds(cfgs, agent, few) * whole / few * cfgs.updates_per_batch
+    return learn + _inference_seconds(cfgs, agent, whole) * cfgs.rollout_length
 
 
 def _chosen(cfgs: DictConfig, layout: Layout, precision: str, spare_cores: int) -> DictConfig:
@@ -135,9 +146,10 @@ def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
 
 def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
     """Return the seconds of an update of a whole batch; of a small one, multiplied, where it takes long."""
+    few, whole = _few_envs(cfgs), cfgs.batch_size
     with threads(num_threads):
-        seconds = _update_seconds(cfgs, agent, _few_envs(cfgs)) * cfgs.batch_size / _few_envs(cfgs)
-        return seconds if seconds >= _LONG_SECONDS else _update_seconds(cfgs, agent, cfgs.batch_size)
+        seconds = _update_seconds(cfgs, agent, few) * whole / few
+        return seconds if few == whole or seconds >= _LONG_SECONDS else _update_seconds(cfgs, agent, whole)
 
 
 def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:
@@ -164,9 +176,25 @@ def _act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
         rollouts.close()  # type: ignore[attr-defined]
 
 
+def _inference_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds in which the policy acts once in ``num_envs`` environments; 0 on an accelerator."""
+    if agent.device.type != "cpu":
+        return 0.0
+    policy, batch = agent.learner.actor, _blank_batch(cfgs, agent, num_envs)
+    observation = map_nest(lambda x: x[0], batch.observation)
+    rest = batch.is_first[0], batch.last_action[0], batch.last_reward[0], policy.init_state(num_envs)
+    generator = make_generator(cfgs.seed)
+    with torch.inference_mode():
+        return _fastest(lambda: policy.act(observation, *rest, generator), perf_counter)
+
+
 def _few_envs(cfgs: DictConfig) -> int:
-    """Return the size of a batch that shows which precision is faster without taking long."""
-    return max(1, cfgs.batch_size // 8)
+    """Return the size of a batch that shows which precision is faster without taking long.
+
+    An eighth, but so many steps that the optimizer, which costs the same for any batch, does not hide it.
+    """
+    least = -(-_FEW_STEPS // cfgs.rollout_length)
+    return min(cfgs.batch_size, max(cfgs.batch_size // 8, least))
 
 
 def _update_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
@@ -204,7 +232,7 @@ def _fastest(work: Callable[[], Any], clock: Callable[[], float]) -> float:
     """Return the seconds of the fastest of a few runs, the first left out: it warms up."""
     work()
     fastest, spent, runs = float("inf"), 0.0, 0
-    while runs < 2 or (spent < _ENOUGH_SECONDS and runs < 10):
+    while runs < 2 or (spent < _ENOUGH_SECONDS and runs < _ENOUGH_RUNS):
         start = clock()
         work()
         seconds = clock() - start

@@ -38,6 +38,7 @@ def unmeasured(monkeypatch):
 def costs(monkeypatch):
     """Decide what measurements find: seconds of an update by precision and environments, of a step, and cores."""
     found = {"float32": 1e-3, "bfloat16": 1e-3, "act": lambda num_envs: 1e-4 * num_envs, "cores": 2}
+    found["inference"] = 0.0
 
     def update_seconds(cfgs, agent, num_envs):
         name = str(agent.learner.learner.encoder.dtype).removeprefix("torch.")
@@ -45,6 +46,7 @@ def costs(monkeypatch):
 
     monkeypatch.setattr(calibration, "_update_seconds", update_seconds)
     monkeypatch.setattr(calibration, "_act_seconds", lambda cfgs, agent, num_envs: found["act"](num_envs))
+    monkeypatch.setattr(calibration, "_inference_seconds", lambda *_: found["inference"])
     monkeypatch.setattr(calibration, "num_cores", lambda: found["cores"])
     return found
 
@@ -101,9 +103,9 @@ def test_the_choice_is_measured(concurrent):
     assert report["chosen"] == chosen(result)
     in_flight = result.num_actors * result.envs_per_actor * result.storage.slots_per_actor
     assert 8 <= in_flight <= 16
-    assert report["num_cores"] >= 1 and set(report["small_update_seconds"]) == {"float32", "bfloat16"}
+    assert report["num_cores"] >= 1 and set(report["work_seconds"]) == {"float32", "bfloat16"}
     figures = [
-        *report["small_update_seconds"].values(),
+        *report["work_seconds"].values(),
         *report["act_seconds"].values(),
         *report["update_seconds"].values(),
     ]
@@ -135,7 +137,7 @@ def test_what_is_given_is_kept(concurrent, costs, given):
     result, report = calibrated(concurrent(*overrides))
     assert {key: OmegaConf.select(result, key) for key in given} == given
     assert "auto" not in chosen(result).values()
-    assert set(report["small_update_seconds"]) == (set() if "precision" in given else {"float32", "bfloat16"})
+    assert set(report["work_seconds"]) == (set() if "precision" in given else {"float32", "bfloat16"})
     if set(given) <= {"precision", "overlap"}:
         assert chosen(result) == {**chosen(calibrated(concurrent())[0]), **given}
 
@@ -176,26 +178,33 @@ def test_costs_are_those_of_one_core(concurrent, costs, monkeypatch):
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("gain", "expected"), [(0.5, "float32"), (1.05, "float32"), (1.2, "bfloat16")])
+@pytest.mark.parametrize(("gain", "expected"), [(0.5, "float32"), (1.03, "float32"), (1.08, "bfloat16")])
 def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expected):
     costs["bfloat16"] = costs["float32"] / gain
     result, report = calibrated(concurrent())
     assert result.precision == expected
-    # a small batch tells
-    assert report["small_update_seconds"] == {name: costs[name] for name in ("float32", "bfloat16")}
-    # the update that counts is a whole one, in the precision that was chosen
+    assert report["work_seconds"] == pytest.approx({name: 8 * costs[name] for name in ("float32", "bfloat16")})
+    # the update that counts is the one in the precision that was chosen
     assert report["update_seconds"] == pytest.approx({"1": 8 * costs[expected]})
 
 
 def test_a_long_update_is_not_measured_whole(concurrent, costs, monkeypatch):
     sizes, right = [], calibration._update_seconds
     monkeypatch.setattr(calibration, "_update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
-    for seconds, expected in ((0.5, [2, 2, 2]), (0.001, [2, 2, 2, 16])):
+    for seconds, expected in ((0.5, [4, 4, 4]), (0.001, [4, 4, 4, 32])):
         costs["float32"] = costs["bfloat16"] = seconds
         sizes.clear()
-        _, report = calibrated(concurrent("batch_size=16"))
-        assert report["update_seconds"] == pytest.approx({"1": 16 * seconds})
+        _, report = calibrated(concurrent("batch_size=32", "rollout_length=20"))
+        assert report["update_seconds"] == pytest.approx({"1": 32 * seconds})
         assert sizes == expected
+
+
+def test_inference_counts_as_much_as_updates(concurrent, costs):
+    costs["bfloat16"] = costs["float32"] / 1.2
+    costs["inference"] = 1e-2
+    result, report = calibrated(concurrent("rollout_length=20"))
+    assert report["work_seconds"] == pytest.approx({"float32": 0.208, "bfloat16": 0.2 + 0.008 / 1.2})
+    assert result.precision == "float32", "what bfloat16 brings to updates is little beside inference"
 
 
 def test_the_layout_follows_the_costs(concurrent, costs):
@@ -270,17 +279,25 @@ def test_environments_that_take_long_to_build_are_few(monkeypatch, few, many, se
 
 
 def test_the_fastest_run_counts_and_the_first_does_not():
-    now, left = [0.0], [0.001, 0.05, 0.04, 0.06]
+    now, left = [0.0], [0.001, 0.1, 0.04, 0.06]
 
     def work():
         now[0] += left.pop(0)
 
     assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.04)
-    assert not left, "0.1 s are enough, and each is two runs at least"
+    assert not left, "0.2 s are enough, and each is two runs at least"
     left += [0.001, 5.0, 4.0]
     assert calibration._fastest(work, lambda: now[0]) == pytest.approx(4.0) and not left
-    left += [0.001] * 11
+    left += [0.001] * 21
     assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.001) and not left
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "rollout_length", "few"), [(1024, 20, 128), (16, 10, 7), (32, 20, 4), (4, 5, 4)]
+)
+def test_the_small_batch_has_steps_enough(concurrent, batch_size, rollout_length, few):
+    cfgs = concurrent(f"batch_size={batch_size}", f"rollout_length={rollout_length}")
+    assert calibration._few_envs(cfgs) == few
 
 
 def test_an_update_is_measured_with_all_that_comes_with_it(concurrent, monkeypatch):
