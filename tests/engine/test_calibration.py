@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine import DistributedTrainer, calibration
+from hsuanwu.engine import DistributedTrainer, calibration, measurement
 from hsuanwu.engine.build import build_agent
 from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.config import complete, resumed
@@ -31,7 +31,7 @@ def unmeasured(monkeypatch):
     def measure(*_):
         raise AssertionError("something is measured")
 
-    monkeypatch.setattr(calibration, "_fastest", measure)
+    monkeypatch.setattr(measurement, "_fastest", measure)
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def costs(monkeypatch):
         name = str(agent.learner.learner.encoder.dtype).removeprefix("torch.")
         return found[name] * num_envs / torch.get_num_threads()
 
-    monkeypatch.setattr(calibration, "_update_seconds", update_seconds)
-    monkeypatch.setattr(calibration, "_act_seconds", lambda cfgs, agent, num_envs: found["act"](num_envs))
-    monkeypatch.setattr(calibration, "_inference_seconds", lambda *_: found["inference"])
+    monkeypatch.setattr(measurement, "update_seconds", update_seconds)
+    monkeypatch.setattr(measurement, "act_seconds", lambda cfgs, agent, num_envs: found["act"](num_envs))
+    monkeypatch.setattr(measurement, "inference_seconds", lambda *_: found["inference"])
     monkeypatch.setattr(calibration, "num_cores", lambda: found["cores"])
     return found
 
@@ -167,8 +167,8 @@ def test_more_actors_than_one_have_to_be_asked_for_where_they_take_turns(compose
 
 
 def test_costs_are_those_of_one_core(concurrent, costs, monkeypatch):
-    threads, right = set(), calibration._act_seconds
-    monkeypatch.setattr(calibration, "_act_seconds", lambda *args: threads.add(torch.get_num_threads()) or right(*args))
+    threads, right = set(), measurement.act_seconds
+    monkeypatch.setattr(measurement, "act_seconds", lambda *args: threads.add(torch.get_num_threads()) or right(*args))
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -189,8 +189,8 @@ def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expecte
 
 
 def test_a_long_update_is_not_measured_whole(concurrent, costs, monkeypatch):
-    sizes, right = [], calibration._update_seconds
-    monkeypatch.setattr(calibration, "_update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
+    sizes, right = [], measurement.update_seconds
+    monkeypatch.setattr(measurement, "update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
     for seconds, expected in ((0.5, [4, 4, 4]), (0.001, [4, 4, 4, 32])):
         costs["float32"] = costs["bfloat16"] = seconds
         sizes.clear()
@@ -270,7 +270,7 @@ def test_environments_that_take_long_to_build_are_few(monkeypatch, few, many, se
         return 0.01 * num_envs
 
     monkeypatch.setattr(calibration, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(calibration, "_act_seconds", act_seconds)
+    monkeypatch.setattr(measurement, "act_seconds", act_seconds)
     found = calibration._act_costs(None, None, few, many)
     assert sizes == measured
     for size, seconds in found:
@@ -284,12 +284,12 @@ def test_the_fastest_run_counts_and_the_first_does_not():
     def work():
         now[0] += left.pop(0)
 
-    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.04)
+    assert measurement._fastest(work, lambda: now[0]) == pytest.approx(0.04)
     assert not left, "0.2 s are enough, and each is two runs at least"
     left += [0.001, 5.0, 4.0]
-    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(4.0) and not left
+    assert measurement._fastest(work, lambda: now[0]) == pytest.approx(4.0) and not left
     left += [0.001] * 21
-    assert calibration._fastest(work, lambda: now[0]) == pytest.approx(0.001) and not left
+    assert measurement._fastest(work, lambda: now[0]) == pytest.approx(0.001) and not left
 
 
 @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ def test_the_small_batch_has_steps_enough(concurrent, batch_size, rollout_length
 def test_an_update_is_measured_with_all_that_comes_with_it(concurrent, monkeypatch):
     cfgs = concurrent()
     agent, seen = calibration.build_agent(cfgs), []
-    right = calibration.WeightBoard.publish
-    monkeypatch.setattr(calibration.WeightBoard, "publish", lambda *args: seen.append("publish") or right(*args))
-    monkeypatch.setattr(calibration, "_update", lambda settings, agent, batch: seen.append(batch.is_first.any(1).sum()))
-    assert calibration._update_seconds(cfgs, agent, 2) > 0
+    right = measurement.WeightBoard.publish
+    monkeypatch.setattr(measurement.WeightBoard, "publish", lambda *args: seen.append("publish") or right(*args))
+    monkeypatch.setattr(measurement, "_update", lambda settings, agent, batch: seen.append(batch.is_first.any(1).sum()))
+    assert measurement.update_seconds(cfgs, agent, 2) > 0
     assert seen[:2] == [1, "publish"], "an episode begins in the batch, and weights are published"
 
 
@@ -318,7 +318,7 @@ def test_environments_are_closed(concurrent):
         envs.append(agent.env_factory(num_envs))
         return envs[-1]
 
-    assert calibration._act_seconds(cfgs, dataclasses.replace(agent, env_factory=factory), 5) > 0
+    assert measurement.act_seconds(cfgs, dataclasses.replace(agent, env_factory=factory), 5) > 0
     assert [env.num_envs for env in envs] == [5] and envs[0]._is_closed
 
 

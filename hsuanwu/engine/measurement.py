@@ -1,0 +1,108 @@
+"""How long the parts of a run take on this machine: a step of an actor, inference alone, an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter, process_time
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from hsuanwu.common.nest import map_nest
+from hsuanwu.common.seeding import make_generator
+from hsuanwu.common.slot import Slot
+from hsuanwu.common.trajectory import Trajectory, concatenate, trajectory_specs
+from hsuanwu.engine.build import Agent, actor_device
+from hsuanwu.runtime.actor import Actor
+from hsuanwu.runtime.transport import ActorEnd
+from hsuanwu.runtime.weights import WeightBoard, Weights
+from hsuanwu.xploit.storage import TrajectoryStorage
+
+_ROLLOUT_LENGTH = 4
+_ENOUGH_SECONDS = 0.2
+_ENOUGH_RUNS = 20
+
+
+def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds of one step of ``num_envs`` environments: an actor runs, as it will later."""
+    spaces = agent.observation_space, agent.action_space
+    policy = agent.learner.actor
+    storage = TrajectoryStorage(*spaces, _ROLLOUT_LENGTH, num_envs, 1, policy.state_spec, shared=False)
+    actor = Actor(agent.env_factory, policy, num_envs, _ROLLOUT_LENGTH, cfgs.seed, device=actor_device(cfgs, agent))
+    rollouts = actor.run(_EndlessEnd(storage.slot(0)), 0)
+    try:
+        return _fastest(lambda: next(rollouts), perf_counter) / _ROLLOUT_LENGTH
+    finally:
+        rollouts.close()  # type: ignore[attr-defined]
+
+
+def inference_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds in which the policy acts once in ``num_envs`` environments; 0 on an accelerator."""
+    if agent.device.type != "cpu":
+        return 0.0
+    policy, batch = agent.learner.actor, _blank_batch(cfgs, agent, num_envs)
+    observation = map_nest(lambda x: x[0], batch.observation)
+    rest = batch.is_first[0], batch.last_action[0], batch.last_reward[0], policy.init_state(num_envs)
+    generator = make_generator(cfgs.seed)
+    with torch.inference_mode():
+        return _fastest(lambda: policy.act(observation, *rest, generator), perf_counter)
+
+
+def update_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
+    """Return the seconds of an update of ``num_envs`` environments: of all that the learner does with a batch."""
+    settings = OmegaConf.to_container(cfgs, resolve=True)
+    batch = _blank_batch(cfgs, agent, num_envs)
+    copy, board = batch.map(torch.clone), WeightBoard(agent.learner.actor.state_dict(), shared=False)
+
+    def work() -> None:
+        concatenate([batch], copy)
+        _update(settings, agent, copy)
+        board.publish(Weights(0, agent.learner.actor.state_dict()))
+
+    # on the CPU others may be at work just now: what counts is the work itself, and one thread waits for nothing
+    clock = process_time if agent.device.type == "cpu" and torch.get_num_threads() == 1 else perf_counter
+    return _fastest(work, clock)
+
+
+def _update(settings: Any, agent: Agent, batch: Trajectory) -> None:
+    learner = agent.learner
+    learner.update(settings, learner.actor, learner.learner, batch, batch.init_state, learner.optimizer, None)
+
+
+def _blank_batch(cfgs: DictConfig, agent: Agent, num_envs: int) -> Trajectory:
+    specs = trajectory_specs(
+        agent.observation_space, agent.action_space, cfgs.rollout_length, num_envs, agent.learner.actor.state_spec
+    )
+    batch = specs.map(lambda spec: torch.zeros(spec.shape, dtype=spec.dtype))
+    batch.valid.fill_(True)
+    batch.is_first[cfgs.rollout_length // 2] = True  # episodes end in a batch, which costs a recurrent network time
+    return batch
+
+
+def _fastest(work: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """Return the seconds of the fastest of a few runs, the first left out: it warms up."""
+    work()
+    fastest, spent, runs = float("inf"), 0.0, 0
+    while runs < 2 or (spent < _ENOUGH_SECONDS and runs < _ENOUGH_RUNS):
+        start = clock()
+        work()
+        seconds = clock() - start
+        fastest, spent, runs = min(fastest, seconds), spent + seconds, runs + 1
+    return fastest
+
+
+class _EndlessEnd(ActorEnd):
+    """Gives an actor the same slot again and again."""
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    def acquire(self) -> Slot | None:
+        return self._slot
+
+    def commit(self, slot: Slot) -> None:
+        pass
+
+    def weights(self, newer_than: int) -> Weights | None:
+        return None
