@@ -2,14 +2,17 @@
 
     python benchmarks/sweep.py                          # every recipe; all extras installed; half an hour
     python benchmarks/sweep.py bench_cartpole --runs 3
+    python benchmarks/sweep.py --again sweep.md --runs 5    # auto and the best setting of each recipe in that table
 
 Tried are one process for all, and one and two actors with all or half of a batch's environments each, one and two
-threads for the learner, float32 and bfloat16. Figures are steady steps per second, medians of ``--runs``.
+threads for the learner, float32 and bfloat16. Figures are steady steps per second, medians of ``--runs``. Of many
+settings the best of single runs is also the luckiest: ``--again`` measures it, and ``auto``, anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import subprocess
 import sys
@@ -31,16 +34,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--again", type=Path, help="tables of this script: only auto and the best setting of each")
     arguments = parser.parse_args()
+    best = winners(arguments.again.read_text()) if arguments.again else {}
     for recipe in arguments.recipes:
-        print(table(recipe, sweep(recipe, arguments.runs)), flush=True)
+        only = {AUTO, best[recipe]} if recipe in best else None
+        print(table(recipe, sweep(recipe, arguments.runs, only)), flush=True)
 
 
-def sweep(recipe: str, runs: int) -> dict[str, list[throughput.Speed]]:
-    """Return the speeds of each setting of a recipe; a setting that fails is reported and has none."""
+def winners(tables: str) -> dict[str, str]:
+    """Return the best setting by hand of each recipe in tables that this script wrote."""
+    best: dict[str, str] = {}
+    for line in tables.splitlines():
+        if heading := re.fullmatch(r"###? `(\w+)`", line):
+            recipe = heading[1]
+        elif (row := re.match(r"\| (\d.*?) \|", line)) and recipe not in best:  # the fastest row is the first
+            best[recipe] = row[1]
+    return best
+
+
+def sweep(recipe: str, runs: int, only: set[str] | None = None) -> dict[str, list[throughput.Speed]]:
+    """Return the speeds of each setting of a recipe, in turn; a setting that fails is reported and has none."""
     with initialize_config_module("hsuanwu.cfgs", version_base="1.3"):
         cfgs = compose("config", [f"experiment={recipe}"])
-    tried = dict(settings(cfgs.batch_size))
+    tried = {name: given for name, given in settings(cfgs.batch_size) if only is None or name in only}
     shortest = UPDATES * cfgs.batch_size * cfgs.rollout_length
     speed = throughput.run(recipe, throughput.length(shortest))
     length = throughput.length(max(shortest, int(SECONDS * speed.steady)))
