@@ -71,6 +71,10 @@ class LstmPolicy(Policy):
 
     def _run(self, inputs: Tensor, state: Nest) -> tuple[Tensor, Nest]:
         hidden, cell = state
+        if len(inputs) == 1:
+            # nn.LSTM prepares its weights anew in each call, which takes longer on a CPU than one row does
+            hidden, cell = torch.lstm_cell(inputs[0], (hidden, cell), *self.core.parameters())
+            return hidden.unsqueeze(0), (hidden, cell)
         output, (hidden, cell) = self.core(inputs, (hidden.unsqueeze(0), cell.unsqueeze(0)))
         return output, (hidden.squeeze(0), cell.squeeze(0))
 
