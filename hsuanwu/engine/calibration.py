@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import measurement
 from hsuanwu.engine.build import Agent, build_agent, transport_class
-from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts
+from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
 
@@ -66,6 +66,9 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         candidates = _candidates(cfgs, cores, _thread_counts(cfgs, agent, cores))
         costs = _costs(cfgs, agent, candidates)
     layout, speed = best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
+    if cfgs.storage.get("slots_per_actor") is None:
+        batch_seconds = cfgs.batch_size * cfgs.rollout_length / speed
+        layout = with_spare_slots(layout, costs.learn[layout.learner_threads], batch_seconds, cores)
     result = _chosen(cfgs, layout, precision, cores - layout.num_actors - layout.learner_threads)
     return result, {
         "seconds": perf_counter() - start,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _OF_A_CORE = 0.9
 """What a learner gets of a core that it shares with an actor of lower priority (nice 10)."""
 _SLICE_SECONDS = 0.0015
 """What a batch takes longer where processes outnumber cores and wait for each other's time slices."""
+_AS_FAST = 0.97
+"""Of the best speed: a difference that measurements do not tell from none."""
+_SPARE = 0.8
+"""Of its time, if a learner needs less for updates, it keeps up with more actors than it waits for."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Layout:
     Attributes:
         num_actors: A.
         envs_per_actor: B, stepped with one forward pass.
-        slots_per_actor: k; ``A * k * B`` is at most two batches, so that data are at most two updates old on average.
+        slots_per_actor: k; ``A * k * B`` is at most two batches, so that data are at most two updates old on average,
+            or more, of which a transport lends no more than that as long as there are data for the learner.
         learner_threads: of torch, for updates.
     """
 
@@ -112,12 +117,39 @@ def best_layout(
 
     Of those within 3 % of it, one with more threads, which is never held up by a single core, then the one with
     the fewest environments.
+
+    Args:
+        candidates: to choose from.
+        costs: measured on this machine.
+        batch_size: environments per update.
+        rollout_length: steps of each environment in a slot.
+        num_cores: cores of the machine.
     """
     speeds = {x: steps_per_second(x, costs, batch_size, rollout_length, num_cores) for x in candidates}
     fastest = max(speeds.values())
-    good = [layout for layout, speed in speeds.items() if speed >= 0.97 * fastest]
+    good = [layout for layout, speed in speeds.items() if speed >= _AS_FAST * fastest]
     chosen = min(good, key=lambda x: (-x.learner_threads, x.num_actors * x.envs_per_actor, x.num_actors))
     return chosen, speeds[chosen]
+
+
+def with_spare_slots(layout: Layout, learn: float, batch_seconds: float, num_cores: int) -> Layout:
+    """Return a layout with two slots for each actor where one would make actors wait, and cores with them.
+
+    An actor whose only slot has to wait for the learner leaves its core; where another process waits behind the learner
+    for the other one, some time goes by until the system moves it. That matters where a batch takes little longer, and
+    where the learner has time left: otherwise its data would only be older.
+
+    Args:
+        layout: chosen already.
+        learn: seconds of the updates of a batch.
+        batch_seconds: what a batch takes in all.
+        num_cores: cores of the machine.
+    """
+    outnumber = layout.num_actors + layout.learner_threads > num_cores > 1 and layout.learner_threads == 1
+    is_short = (1 - _AS_FAST) * batch_seconds < _SLICE_SECONDS
+    if layout.slots_per_actor == 1 and outnumber and is_short and learn < _SPARE * batch_seconds:
+        return replace(layout, slots_per_actor=2)
+    return layout
 
 
 def _largest_divisor(number: int, most: int) -> int:

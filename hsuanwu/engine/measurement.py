@@ -22,6 +22,8 @@ from hsuanwu.xploit.storage import TrajectoryStorage
 _ROLLOUT_LENGTH = 4
 _ENOUGH_SECONDS = 0.2
 _ENOUGH_RUNS = 20
+_EPISODE_LENGTH = 32
+"""Of short episodes, as they are at the beginning of a run."""
 
 
 def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
@@ -76,8 +78,18 @@ def _blank_batch(cfgs: DictConfig, agent: Agent, num_envs: int) -> Trajectory:
     )
     batch = specs.map(lambda spec: torch.zeros(spec.shape, dtype=spec.dtype))
     batch.valid.fill_(True)
-    batch.is_first[cfgs.rollout_length // 2] = True  # episodes end in a batch, which costs a recurrent network time
+    batch.is_first[_rows_of_first_steps(cfgs.rollout_length, num_envs)] = True
     return batch
+
+
+def _rows_of_first_steps(rollout_length: int, num_envs: int) -> list[int]:
+    """Return rows in which episodes begin, evenly spread: a recurrent network is unrolled between them.
+
+    As many as are to be expected where each environment begins one every ``_EPISODE_LENGTH`` steps.
+    """
+    share = 1.0 - (1.0 - 1.0 / _EPISODE_LENGTH) ** num_envs
+    number = max(1, round(share * rollout_length))
+    return [(i + 1) * rollout_length // (number + 1) for i in range(number)]
 
 
 def _fastest(work: Callable[[], Any], clock: Callable[[], float]) -> float:

@@ -69,7 +69,15 @@ class LearnerEnd(ABC):
 
     @abstractmethod
     def release(self, slots: Sequence[Slot]) -> None:
-        """Give slots back to the actors that own them."""
+        """Give slots back; their actors get them at once, or as soon as the learner would wait for data.
+
+        More than two batches under way would only wait for the learner, and grow old. Where there are slots for
+        more, it is looked whether any have been filled.
+
+        Raises:
+            ActorError: if an actor was found dead.
+            StoppedError: if ``stop`` was called meanwhile.
+        """
 
     @abstractmethod
     def publish(self, weights: Weights) -> None:

@@ -18,6 +18,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime import fork_server
+from hsuanwu.runtime.lending import Lending
 from hsuanwu.runtime.transport.actor_process import STOP, Failure, Surroundings, run_process
 from hsuanwu.runtime.transport.base import (
     ActorError,
@@ -127,29 +128,34 @@ class _ProcessLearnerEnd(LearnerEnd):
         self._timeout_seconds = timeout_seconds
         self._slots = [storage.slot(i) for i in range(storage.num_slots)]
         self._committed: deque[Slot] = deque()
+        self._lending, self._batch = Lending(self._slots), 1
         self._is_stopped = False
         self._wakes, self._wake = Pipe(duplex=False)
-        self.release(self._slots)
+        self._lend()
 
     def collect(self, count: int) -> list[Slot]:
+        self._batch = count
         while len(self._committed) < count and not self._is_stopped:
-            self._receive()
+            self._lend()
+            self._receive(self._timeout_seconds)
         if self._is_stopped:
             raise StoppedError
-        return [self._committed.popleft() for _ in range(count)]
+        slots = [self._committed.popleft() for _ in range(count)]
+        self._lending.collected(slots)
+        return slots
 
     def stop(self) -> None:
         if not self._is_stopped:
             self._is_stopped = True
             self._wake.send(STOP)  # never read, so that it wakes whoever waits from now on
 
-    def _receive(self) -> None:
+    def _receive(self, seconds: float) -> None:
         owners: dict[Any, int] = {pipe: i for i, pipe in enumerate(self._pipes)}
-        ready = cast(list[Connection], wait([*owners, self._wakes], self._timeout_seconds))
+        ready = cast(list[Connection], wait([*owners, self._wakes], seconds))
         if self._wakes in ready:
             return
-        if not ready:
-            raise silence(self._timeout_seconds)
+        if not ready and seconds:
+            raise silence(seconds)
         for pipe in ready:
             index = owners[pipe]
             try:
@@ -164,7 +170,13 @@ class _ProcessLearnerEnd(LearnerEnd):
                 self._committed.append(slot)
 
     def release(self, slots: Sequence[Slot]) -> None:
-        for slot in slots:
+        self._lending.released(slots)
+        if self._lending.is_rich(self._batch):
+            self._receive(0.0)
+        self._lend()
+
+    def _lend(self) -> None:
+        for slot in self._lending.lend(self._batch, len(self._committed)):
             slot.sequence += 1
             _send(self._pipes[slot.actor], (slot.index, slot.sequence))
 

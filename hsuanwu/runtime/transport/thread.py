@@ -14,6 +14,7 @@ import torch
 
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
+from hsuanwu.runtime.lending import Lending
 from hsuanwu.runtime.transport.base import (
     ActorEnd,
     ActorError,
@@ -127,15 +128,20 @@ class _ThreadLearnerEnd(LearnerEnd):
         self._board, self._ends, self._arrivals = board, ends, arrivals
         self._timeout_seconds = timeout_seconds
         self._committed: deque[Slot] = deque()
+        self._lending, self._batch = Lending([storage.slot(i) for i in range(storage.num_slots)]), 1
         self._is_stopped = False
-        self.release([storage.slot(i) for i in range(storage.num_slots)])
+        self._lend()
 
     def collect(self, count: int) -> list[Slot]:
+        self._batch = count
         while len(self._committed) < count and not self._is_stopped:
+            self._lend()
             self._receive()
         if self._is_stopped:
             raise StoppedError
-        return [self._committed.popleft() for _ in range(count)]
+        slots = [self._committed.popleft() for _ in range(count)]
+        self._lending.collected(slots)
+        return slots
 
     def _receive(self) -> None:
         try:
@@ -152,7 +158,14 @@ class _ThreadLearnerEnd(LearnerEnd):
         self._arrivals.put(StoppedError())
 
     def release(self, slots: Sequence[Slot]) -> None:
-        for slot in slots:
+        self._lending.released(slots)
+        if self._lending.is_rich(self._batch):
+            while not (self._is_stopped or self._arrivals.empty()):
+                self._receive()
+        self._lend()
+
+    def _lend(self) -> None:
+        for slot in self._lending.lend(self._batch, len(self._committed)):
             slot.sequence += 1
             self._ends[slot.actor].release(slot)
 
