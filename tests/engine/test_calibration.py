@@ -191,7 +191,7 @@ def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expecte
 def test_a_long_update_is_not_measured_whole(concurrent, costs, monkeypatch):
     sizes, right = [], measurement.update_seconds
     monkeypatch.setattr(measurement, "update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
-    for seconds, expected in ((0.5, [4, 4, 4]), (0.001, [4, 4, 4, 32])):
+    for seconds, expected in ((0.5, [4] * 3), (0.001, [4] * 5 + [32])):
         costs["float32"] = costs["bfloat16"] = seconds
         sizes.clear()
         _, report = calibrated(concurrent("batch_size=32", "rollout_length=20"))
@@ -308,6 +308,34 @@ def test_an_update_is_measured_with_all_that_comes_with_it(concurrent, monkeypat
     monkeypatch.setattr(measurement, "_update", lambda settings, agent, batch: seen.append(batch.is_first.any(1).sum()))
     assert measurement.update_seconds(cfgs, agent, 2) > 0
     assert seen[:2] == [1, "publish"], "an episode begins in the batch, and weights are published"
+
+
+@pytest.mark.parametrize(
+    ("rollout_length", "num_envs", "rows"),
+    [(20, 1, [10]), (20, 8, [4, 8, 12, 16]), (4, 1000, [0, 1, 2, 3]), (1, 4, [0])],
+)
+def test_episodes_begin_all_over_the_batch_that_is_measured(rollout_length, num_envs, rows):
+    assert measurement._rows_of_first_steps(rollout_length, num_envs) == rows
+
+
+def test_a_spare_slot_unless_slots_are_given(concurrent, costs):
+    costs["act"] = lambda num_envs: 5e-3
+    result, _ = calibrated(concurrent())
+    assert (result.num_actors, result.envs_per_actor, result.storage.slots_per_actor) == (2, 8, 2)
+    result, _ = calibrated(concurrent("storage.slots_per_actor=1"))
+    assert result.storage.slots_per_actor == 1
+
+
+def test_a_short_measurement_of_precisions_is_made_twice(concurrent, costs, monkeypatch):
+    right, disturbed = measurement.inference_seconds, [0.01]
+
+    def inference_seconds(*args):
+        return disturbed.pop() if disturbed else right(*args)
+
+    monkeypatch.setattr(measurement, "inference_seconds", inference_seconds)
+    result, report = calibrated(concurrent())
+    assert result.precision == "float32", "whatever else ran during the first measurement"
+    assert report["work_seconds"]["float32"] == report["work_seconds"]["bfloat16"]
 
 
 def test_environments_are_closed(concurrent):

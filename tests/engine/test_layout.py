@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, steps_per_second
+from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, steps_per_second, with_spare_slots
 
 
 @pytest.mark.parametrize("num_cores", [1, 2, 3, 6, 16])
@@ -163,3 +163,20 @@ def test_threads_that_bring_little_are_not_taken():
     for with_two, expected in ((0.55, 2), (0.8, 1)):
         costs = Costs(act=((32, 0.02), (64, 0.04)), learn={1: 1.0, 2: with_two})
         assert best(costs, 2, candidates)[0].learner_threads == expected
+
+
+@pytest.mark.parametrize(
+    ("layout", "learn", "batch_seconds", "num_cores", "slots"),
+    [
+        (Layout(2, 64, 1), 0.005, 0.01, 2, 2),
+        (Layout(2, 64, 1), 0.009, 0.01, 2, 1),  # the learner has no time left: data would only be older
+        (Layout(2, 64, 1), 0.05, 0.1, 2, 1),  # a batch takes so long that nothing would be gained
+        (Layout(2, 64, 1), 0.005, 0.01, 3, 1),  # a core for each
+        (Layout(1, 64, 1), 0.005, 0.01, 1, 1),  # nobody who could use another core
+        (Layout(2, 64, 1, learner_threads=2), 0.005, 0.01, 2, 1),  # they take turns
+        (Layout(1, 64, 2), 0.005, 0.01, 2, 2),
+    ],
+)
+def test_spare_slots_where_cores_would_wait(layout, learn, batch_seconds, num_cores, slots):
+    found = with_spare_slots(layout, learn, batch_seconds, num_cores)
+    assert found == replace(layout, slots_per_actor=slots)

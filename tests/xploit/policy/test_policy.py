@@ -143,3 +143,19 @@ def test_observations_are_augmented_in_training_only(policy_class):
     assert not torch.equal(policy.unroll(*seen, trajectory.init_state).params, plain)
     row = map_nest(lambda x: x[0], seen)
     torch.testing.assert_close(policy.step_params(*row, trajectory.init_state)[0], plain[0])
+
+
+def test_one_row_is_what_the_lstm_makes_of_it():
+    """In both directions: values, and gradients of all its weights, of the input and of the state."""
+    policy = make(LstmPolicy)
+    core = policy.core
+    inputs = torch.randn(1, 3, core.input_size, requires_grad=True)
+    state = tuple(torch.randn(3, core.hidden_size, requires_grad=True) for _ in range(2))
+    output, after = policy._run(inputs, state)
+    expected, (hidden, cell) = core(inputs, tuple(x.unsqueeze(0) for x in state))
+    leaves = [inputs, *state, *core.parameters()]
+    for found, right in [(output, expected), (after[0], hidden[0]), (after[1], cell[0])]:
+        torch.testing.assert_close(found, right)
+        gradients = (torch.autograd.grad((x**2).sum(), leaves, retain_graph=True) for x in (found, right))
+        for of_found, of_right in zip(*gradients, strict=True):
+            torch.testing.assert_close(of_found, of_right)

@@ -1,0 +1,76 @@
+"""Which slots are lent: two batches at any time, more only for a learner that would wait."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from hsuanwu.common.registry import options
+from hsuanwu.runtime.lending import Lending
+from hsuanwu.testing import transport as contract
+
+
+def slots_of(num_actors, slots_per_actor):
+    return [SimpleNamespace(index=i, actor=i // slots_per_actor) for i in range(num_actors * slots_per_actor)]
+
+
+def actors(slots):
+    return [slot.actor for slot in slots]
+
+
+def test_all_are_lent_to_a_learner_that_waits():
+    slots = slots_of(2, 3)
+    lending = Lending(slots)
+    assert sorted(slot.index for slot in lending.lend(batch=1, waiting=0)) == list(range(6))
+    assert lending.lend(batch=1, waiting=0) == []
+
+
+def test_two_batches_are_lent_while_data_wait_first_to_actors_that_have_none():
+    slots = slots_of(2, 2)
+    lending = Lending(slots)
+    lending.lend(1, 0)
+    lending.collected(slots[:2])  # both of actor 0, which has none now; actor 1 has two
+    lending.released(slots[:2])
+    assert lending.lend(batch=1, waiting=1) == [], "two are under way"
+    lending.collected([slots[2]])
+    lending.released([slots[2]])
+    assert lending.lend(batch=1, waiting=1) == [slots[0]]
+    assert actors(lending.lend(batch=1, waiting=0)) == [0, 1], "nothing waits: the rest, too"
+
+
+@pytest.mark.parametrize(("batch", "lent"), [(1, 2), (2, 4), (3, 6), (4, 6)])
+def test_a_batch_may_be_several_slots(batch, lent):
+    slots = slots_of(3, 2)
+    lending = Lending(slots)
+    assert lending.is_rich(batch) == (batch < 3)
+    assert len(lending.lend(batch, waiting=batch)) == lent
+    lending.collected(slots[:1])
+    lending.released(slots[:1])
+    assert len(lending.lend(batch, waiting=batch - 1)) == 6 - lent + 1, "less than a batch waits"
+
+
+@pytest.mark.parametrize("name", ["process", "thread"])
+def test_data_stay_fresh_where_the_learner_is_the_bottleneck(name):
+    """Four slots of one batch each, and actors that fill whatever they get at once."""
+    with contract._Launched(options("transport")[name], contract.CountingProgram()) as end:
+        lags = []
+        for version in range(12):
+            (slot,) = end.collect(1)
+            lags.append(version - int(slot.trajectory.policy_version[0]))
+            end.release([slot])
+            time.sleep(0.05)  # the update
+            end.publish(contract._weights(version + 1))
+    assert max(lags[5:]) <= 2, lags
+
+
+@pytest.mark.parametrize("name", ["process", "thread"])
+def test_a_learner_that_waits_gets_all_slots_filled(name):
+    """Each actor has its second slot before the first is released."""
+    with contract._Launched(options("transport")[name], contract.CountingProgram()) as end:
+        for _ in range(5):
+            slots = end.collect(4)
+            assert actors(sorted(slots, key=lambda slot: slot.index)) == [0, 0, 1, 1]
+            end.release(slots)
+        held = end.collect(3)
+        end.release(held)
+        assert len(end.collect(4)) == 4
