@@ -322,8 +322,8 @@ def test_a_spare_slot_unless_slots_are_given(concurrent, costs):
     costs["act"] = lambda num_envs: 5e-3
     result, _ = calibrated(concurrent())
     assert (result.num_actors, result.envs_per_actor, result.storage.slots_per_actor) == (2, 8, 2)
-    result, _ = calibrated(concurrent("storage.slots_per_actor=1"))
-    assert result.storage.slots_per_actor == 1
+    result, report = calibrated(concurrent("storage.slots_per_actor=1"))
+    assert result.storage.slots_per_actor == report["chosen"]["slots_per_actor"] == 1
 
 
 def test_a_short_measurement_of_precisions_is_made_twice(concurrent, costs, monkeypatch):

@@ -64,13 +64,10 @@ def test_data_stay_fresh_where_the_learner_is_the_bottleneck(name):
 
 
 @pytest.mark.parametrize("name", ["process", "thread"])
-def test_a_learner_that_waits_gets_all_slots_filled(name):
-    """Each actor has its second slot before the first is released."""
+def test_a_learner_that_would_wait_gets_slots_filled_that_were_kept_back(name):
     with contract._Launched(options("transport")[name], contract.CountingProgram()) as end:
         for _ in range(5):
-            slots = end.collect(4)
-            assert actors(sorted(slots, key=lambda slot: slot.index)) == [0, 0, 1, 1]
+            slots = end.collect(1)
+            time.sleep(0.05)  # data wait by now: slots are kept back
             end.release(slots)
-        held = end.collect(3)
-        end.release(held)
-        assert len(end.collect(4)) == 4
+        assert sorted(actors(end.collect(4))) == [0, 0, 1, 1]
