@@ -30,9 +30,9 @@ class TrajectoryStorage(Storage):
         num_actors: actors that fill slots; actor ``i`` owns slots ``i * k`` to ``(i + 1) * k - 1``.
         state_spec: nest of ``TensorSpec``, the recurrent state of one environment; ``()`` without.
         shared: whether the slots lie in shared memory.
-        slots_per_actor: k; with 2 an actor fills one while the learner reads the other. More slots let
-            actors run further ahead of the learner, and their data grow older. None is 2; in a run where
-            anything is chosen automatically, as many as keep two batches in flight.
+        slots_per_actor: k; with 2 an actor fills one while the learner reads the other. What goes beyond two batches
+            for all actors together is used only while the learner waits for data. None is 2; in a run where
+            anything is chosen automatically, as many as keep actors busy without making their data older.
 
     Raises:
         ConfigurationError: if ``slots_per_actor`` is below 1.
