@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.interrupts import interrupts_held
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
@@ -94,19 +95,16 @@ def _long_imports() -> Iterator[None]:
 
     What a signal raises while torch imports numpy is caught by torch, and half of numpy stays behind.
     """
-    signals = {signal.SIGINT, signal.SIGTERM} if hasattr(signal, "pthread_sigmask") else set()
     was_enabled, num_modules = gc.isenabled(), len(sys.modules)
     gc.disable()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if signals else set()
-    try:
-        yield
-    finally:
-        if len(sys.modules) > num_modules:
-            gc.freeze()  # modules stay: no later collection looks at them, nor does the one at the exit
-        if was_enabled:
-            gc.enable()
-        if signals:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with interrupts_held():
+        try:
+            yield
+        finally:
+            if len(sys.modules) > num_modules:
+                gc.freeze()  # modules stay: no later collection looks at them, nor does the one at the exit
+            if was_enabled:
+                gc.enable()
 
 
 def _compose_and_train() -> None:
@@ -116,7 +114,14 @@ def _compose_and_train() -> None:
             import hydra
 
             import hsuanwu.engine.job  # noqa: F401
-        hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(_train)()
+        # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
+        with interrupts_held() as held:
+
+            def job(cfgs: DictConfig) -> float | None:
+                with held.let_through():
+                    return _train(cfgs)
+
+            hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(job)()
     finally:
         if holds_server:
             fork_server.release()

@@ -1,0 +1,64 @@
+"""Ctrl-C and SIGTERM, held back where they would be lost or leave something half done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class HeldInterrupts:
+    """What has arrived while SIGINT and SIGTERM were held back, and a way to let them through for a while."""
+
+    def __init__(self) -> None:
+        self._arrived: list[int] = []
+        self._handlers: dict[int, Any] = {}
+
+    def hold(self) -> None:
+        """Take note of signals from now on, and do nothing about them."""
+        for number in _NUMBERS:
+            self._handlers[number] = signal.signal(number, lambda number, _: self._arrived.append(number))
+
+    def release(self) -> None:
+        """Put the handlers back, and give them what has arrived."""
+        handlers, self._handlers = self._handlers, {}
+        for number, handler in handlers.items():
+            # None: it was not installed from Python, and cannot be put back from there
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        arrived, self._arrived = self._arrived, []
+        for number in arrived:
+            signal.raise_signal(number)
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Let signals through for a while: first those that have arrived."""
+        if not self._handlers:  # of a thread that is never interrupted
+            yield
+            return
+        try:
+            self.release()
+            yield
+        finally:
+            self.hold()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[HeldInterrupts]:
+    """Hold SIGINT and SIGTERM back; their handlers hear of them at the end.
+
+    A mask of the system would keep them from one thread alone, and they would arrive by way of another one. Outside
+    the main thread, which Python never interrupts, nothing is done.
+    """
+    held = HeldInterrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield held
+        return
+    held.hold()
+    try:
+        yield held
+    finally:
+        held.release()
