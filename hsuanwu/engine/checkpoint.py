@@ -29,7 +29,16 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
 
     The file appears under its name only when it is whole. It holds tensors, numbers and strings alone:
     ``torch.load(path, weights_only=True)`` reads it.
+
+    Raises:
+        FloatingPointError: if a weight is not finite: nothing could go on from there.
     """
+    weights = learner.learner.state_dict().values()
+    if not all(bool(x.isfinite().all()) for x in weights if x.is_floating_point()):
+        raise FloatingPointError(
+            f"the weights are not finite after {clock.updates} updates, and are not saved; lower learner.lr or "
+            "learner.max_grad_norm, and go on from the checkpoint before with resume=true"
+        )
     path = folder / f"step_{clock.steps:012d}.pt"
     _write(path, _state(learner, clock, wall_seconds))
     for old in list_checkpoints(folder)[:-_KEEP]:
@@ -65,8 +74,12 @@ def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any
 def _write(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except BaseException:  # Ctrl-C, or a full disk
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.interrupts import interrupts_held
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
@@ -99,6 +100,7 @@ class DistributedTrainer:
 
         Raises:
             ActorError: if an actor died; its traceback is in the message.
+            FloatingPointError: if a gradient or a weight is not finite.
             TimeoutError: if the actors are silent for longer than the transport allows.
         """
         if self._runtime is None:
@@ -116,7 +118,7 @@ class DistributedTrainer:
                 runtime.transport.close()
                 self._earlier_seconds, self._start = self.wall_seconds, None
                 if clock.updates:
-                    self.save()
+                    self._save_at_the_end()
         takes_turns = not runtime.transport.is_concurrent
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
         verdict = bottleneck(**shares, num_actors=cfgs.num_actors, num_cores=num_cores(), takes_turns=takes_turns)
@@ -129,6 +131,15 @@ class DistributedTrainer:
             "time": shares,
             "bottleneck": verdict,
         }
+
+    def _save_at_the_end(self) -> None:
+        """Save what was reached; that it is not finite need not be said of a run that has ended by it."""
+        with interrupts_held():
+            try:
+                self.save()
+            except FloatingPointError as error:
+                if not isinstance(error.__context__, FloatingPointError):
+                    raise
 
     def _loop(self, runtime: Runtime, reporter: Reporter) -> None:
         learner, clock = self.agent.learner, self.clock
@@ -211,7 +222,11 @@ class DistributedTrainer:
         return found
 
     def save(self) -> Path:
-        """Write a checkpoint into the run folder and return its path."""
+        """Write a checkpoint into the run folder and return its path.
+
+        Raises:
+            FloatingPointError: if a weight is not finite; nothing is written.
+        """
         return save_checkpoint(self.folder.checkpoints, self.agent.learner, self.clock, self.wall_seconds)
 
     @property

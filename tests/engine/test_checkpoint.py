@@ -1,12 +1,16 @@
-"""What a checkpoint must hold for a run to go on."""
+"""What a checkpoint must hold for a run to go on, and that none is lost or left half written."""
 
+import math
+import os
 import re
+import signal
 
 import pytest
+import torch
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import DistributedTrainer
-from hsuanwu.engine.checkpoint import load_checkpoint
+from hsuanwu.engine.checkpoint import list_checkpoints, load_checkpoint
 
 
 def test_optimizer_arguments_that_need_more_than_was_saved_are_refused(composed):
@@ -36,3 +40,58 @@ def test_checkpoints_on_the_way_know_how_long_the_run_took(composed, tmp_path):
     folder = tmp_path / "run" / "checkpoints"
     assert 0 < load_checkpoint(folder, best=True)["wall_seconds"] <= load_checkpoint(folder)["wall_seconds"]
     assert load_checkpoint(folder)["wall_seconds"] == pytest.approx(trainer.wall_seconds)
+
+
+def test_an_interrupt_during_the_last_checkpoint_comes_after_it(composed, tmp_path, monkeypatch):
+    """The weights that were reached are on disk, whatever moment is chosen."""
+    trainer, save = DistributedTrainer(composed("total_steps=400")), torch.save
+
+    def interrupted(state, path):
+        if trainer.clock.is_over:
+            os.kill(os.getpid(), signal.SIGINT)
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    folder = tmp_path / "run" / "checkpoints"
+    assert load_checkpoint(folder)["steps"] == trainer.clock.steps >= 400
+    assert not list(folder.glob("*.partial"))
+
+
+def test_no_half_checkpoint_is_left(composed, tmp_path, monkeypatch):
+    trainer, save = DistributedTrainer(composed("eval_interval=400")), torch.save
+
+    def fails(state, path):
+        save(state, path)
+        if path.name.startswith("best"):
+            raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(OSError, match="no space"):
+        trainer.train()
+    (saved,) = list_checkpoints(tmp_path / "run" / "checkpoints")[-1:]
+    assert {path.suffix for path in saved.parent.iterdir()} == {".pt"}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_not_saved(composed, tmp_path, value):
+    trainer = DistributedTrainer(composed("total_steps=400"))
+    trainer.train()
+    before = list_checkpoints(tmp_path / "run" / "checkpoints")
+    with torch.no_grad():
+        trainer.agent.learner.learner.critic.weight[0, 0] = value
+    trainer.clock.steps += 1000
+    with pytest.raises(FloatingPointError, match=r"not finite after \d+ updates.*learner.lr"):
+        trainer.save()
+    assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
+
+
+def test_a_run_whose_weights_overflow_says_why_and_keeps_the_checkpoint_before(composed, tmp_path):
+    """The gradient is finite, and a step of a huge learning rate is not."""
+    DistributedTrainer(composed("total_steps=400")).train()
+    before = list_checkpoints(tmp_path / "run" / "checkpoints")
+    trainer = DistributedTrainer(composed("resume=true", "learner.lr=1e38", "learner.max_grad_norm=inf"))
+    with pytest.raises(FloatingPointError, match="learner.lr or learner.max_grad_norm"):
+        trainer.train()
+    assert list_checkpoints(tmp_path / "run" / "checkpoints") == before

@@ -185,7 +185,9 @@ class IMPALALearner(Learner):
             loss.backward()
             report["gradient_norm"] = nn.utils.clip_grad_norm_(learner_model.parameters(), settings.max_grad_norm)
             if not torch.isfinite(report["gradient_norm"]):
-                raise FloatingPointError(f"the gradient is not finite (loss {loss.item()}); no weight was changed")
+                raise FloatingPointError(
+                    f"the gradient is not finite (loss {loss.item()}), {_culprit(batch)}; no weight was changed"
+                )
             learning_rate = optimizer.param_groups[0]["lr"]
             optimizer.step()
             if lr_scheduler is not None:
@@ -213,6 +215,14 @@ def _checked_recurrence(policy: Policy, use_lstm: bool) -> Policy:
             "or no policy for an LSTM"
         )
     return policy
+
+
+def _culprit(batch: Trajectory) -> str:
+    """Return what a gradient that is not finite may come from."""
+    for name, tensors in {"observation": leaves(batch.observation), "reward": [batch.reward]}.items():
+        if not all(bool(x.isfinite().all()) for x in tensors):
+            return f"for the environment gave a {name} that is not"
+    return "though observations and rewards are; lower learner.lr or learner.max_grad_norm"
 
 
 @torch.no_grad()

@@ -231,6 +231,18 @@ def test_threads_wait_for_the_lock(learner, batch):
     assert any(not torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["observation", "reward"])
+def test_a_gradient_that_is_not_finite_is_told_with_what_it_comes_from(learner, batch, name):
+    with pytest.raises(FloatingPointError, match=f"for the environment gave a {name} that is not;"):
+        update(learner, replace(batch, **{name: torch.full_like(getattr(batch, name), torch.nan)}))
+
+
+def test_a_gradient_that_overflows_is_told_as_such(learner, batch):
+    batch = replace(batch, reward=torch.full_like(batch.reward, 1e38))
+    with pytest.raises(FloatingPointError, match="though observations and rewards are; lower learner.lr or"):
+        update(learner, batch)
+
+
 def test_the_lock_is_given_back_after_an_error(learner, batch):
     lock = Lock()
     with pytest.raises(FloatingPointError, match="gradient is not finite .* no weight was changed"):
