@@ -1,13 +1,16 @@
 """Which slots are lent: two batches at any time, more only for a learner that would wait."""
 
 import time
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
 
 from hsuanwu.common.registry import options
+from hsuanwu.common.spaces import Box, Discrete
 from hsuanwu.runtime.lending import Lending
 from hsuanwu.testing import transport as contract
+from hsuanwu.xploit.storage import TrajectoryStorage
 
 
 def slots_of(num_actors, slots_per_actor):
@@ -50,14 +53,19 @@ def test_a_batch_may_be_several_slots(batch, lent):
 
 
 @pytest.mark.parametrize("name", ["process", "thread"])
-def test_data_stay_fresh_where_the_learner_is_the_bottleneck(name):
-    """Four slots of one batch each, and actors that fill whatever they get at once."""
-    with contract._Launched(options("transport")[name], contract.CountingProgram()) as end:
-        lags = []
+@pytest.mark.parametrize(("num_actors", "slots_per_actor", "batch"), [(2, 2, 1), (1, 8, 2), (2, 8, 4)])
+def test_data_stay_fresh_where_the_learner_is_the_bottleneck(name, num_actors, slots_per_actor, batch):
+    """Four batches of slots, and actors that fill whatever they get at once, several slots of a batch too."""
+    storage = TrajectoryStorage(Box(-1, 1, (2,)), Discrete(3), 3, 4, num_actors, (), True, slots_per_actor)
+    board = contract._board(shared=True)
+    board.publish(contract._weights(0))
+    transport = options("transport")[name](storage, board)
+    with closing(transport):
+        end, lags = transport.launch(contract.CountingProgram(), num_actors), []
         for version in range(12):
-            (slot,) = end.collect(1)
-            lags.append(version - int(slot.trajectory.policy_version[0]))
-            end.release([slot])
+            slots = end.collect(batch)
+            lags.append(max(version - int(slot.trajectory.policy_version[0]) for slot in slots))
+            end.release(slots)
             time.sleep(0.05)  # the update
             end.publish(contract._weights(version + 1))
     assert max(lags[5:]) <= 2, lags

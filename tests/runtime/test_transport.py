@@ -1,5 +1,6 @@
 """Every registered transport keeps the contract; the process transport survives what can happen to processes."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -70,9 +71,16 @@ def test_silent_actors_raise_a_timeout_and_are_ended():
     assert multiprocessing.active_children() == []
 
 
-def test_timeout_must_be_positive():
-    with pytest.raises(ConfigurationError, match="transport.timeout_seconds: found 0"):
-        ProcessTransport(contract._storage(shared=True), contract._board(shared=True), timeout_seconds=0)
+@pytest.mark.parametrize("seconds", [0, math.nan, math.inf, 1e12])
+def test_timeout_must_be_one_that_the_system_can_wait(seconds):
+    with pytest.raises(ConfigurationError, match=rf"transport.timeout_seconds: found {seconds}; use a number above 0,"):
+        ProcessTransport(contract._storage(shared=True), contract._board(shared=True), timeout_seconds=seconds)
+
+
+def test_the_longest_timeout_works():
+    transport, end = launch(contract.CountingProgram(), timeout_seconds=1e6)
+    end.release(end.collect(3))
+    transport.close()
 
 
 PARENT = textwrap.dedent("""

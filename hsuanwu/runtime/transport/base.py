@@ -11,6 +11,10 @@ from hsuanwu.common.slot import Slot
 from hsuanwu.runtime.weights import Weights
 
 
+_MOST_SECONDS = 1e6
+"""Eleven days; the system counts milliseconds in 31 bits."""
+
+
 class ActorError(RuntimeError):
     """An actor died.
 
@@ -115,10 +119,12 @@ def checked_timeout(timeout_seconds: float) -> float:
     """Return ``timeout_seconds``, for how long all actors together may be silent.
 
     Raises:
-        ConfigurationError: if it is not above 0.
+        ConfigurationError: if it is not above 0, or beyond what the system can wait.
     """
-    if not timeout_seconds > 0:
-        raise ConfigurationError(f"transport.timeout_seconds: found {timeout_seconds}; use a number above 0")
+    if not 0 < timeout_seconds <= _MOST_SECONDS:
+        raise ConfigurationError(
+            f"transport.timeout_seconds: found {timeout_seconds}; use a number above 0, {_MOST_SECONDS:,.0f} at most"
+        )
     return timeout_seconds
 
 

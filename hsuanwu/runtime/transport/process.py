@@ -135,6 +135,7 @@ class _ProcessLearnerEnd(LearnerEnd):
 
     def collect(self, count: int) -> list[Slot]:
         self._batch = count
+        self._catch_up()
         while len(self._committed) < count and not self._is_stopped:
             self._lend()
             self._receive(self._timeout_seconds)
@@ -171,9 +172,15 @@ class _ProcessLearnerEnd(LearnerEnd):
 
     def release(self, slots: Sequence[Slot]) -> None:
         self._lending.released(slots)
-        if self._lending.is_rich(self._batch):
-            self._receive(0.0)
+        self._catch_up()
         self._lend()
+
+    def _catch_up(self) -> None:
+        """Take in what actors have filled meanwhile, if how much that is decides what they are lent."""
+        before = -1
+        while self._lending.is_rich(self._batch) and len(self._committed) > before:
+            before = len(self._committed)
+            self._receive(0.0)
 
     def _lend(self) -> None:
         for slot in self._lending.lend(self._batch, len(self._committed)):

@@ -134,6 +134,7 @@ class _ThreadLearnerEnd(LearnerEnd):
 
     def collect(self, count: int) -> list[Slot]:
         self._batch = count
+        self._catch_up()
         while len(self._committed) < count and not self._is_stopped:
             self._lend()
             self._receive()
@@ -159,10 +160,13 @@ class _ThreadLearnerEnd(LearnerEnd):
 
     def release(self, slots: Sequence[Slot]) -> None:
         self._lending.released(slots)
-        if self._lending.is_rich(self._batch):
-            while not (self._is_stopped or self._arrivals.empty()):
-                self._receive()
+        self._catch_up()
         self._lend()
+
+    def _catch_up(self) -> None:
+        """Take in what actors have filled meanwhile, if how much that is decides what they are lent."""
+        while self._lending.is_rich(self._batch) and not (self._is_stopped or self._arrivals.empty()):
+            self._receive()
 
     def _lend(self) -> None:
         for slot in self._lending.lend(self._batch, len(self._committed)):

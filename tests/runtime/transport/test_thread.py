@@ -139,7 +139,7 @@ def test_an_actor_that_ends_is_heard_of_again_and_again(end_with, message):
             end.release(end.collect(1))
     for _ in range(2):
         with pytest.raises(ActorError, match=message):
-            end.collect(4)
+            end.collect(5)  # more than they have filled
     transport.close()
 
 
