@@ -32,12 +32,12 @@ LOCAL = "transport=local"
 def main() -> None:
     """Measure each setting of each recipe in turn and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("recipes", nargs="*", help="all of them, or of those in the table, if none is named")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--again", type=Path, help="tables of this script: only auto and the best setting of each")
     arguments = parser.parse_args()
     best = winners(arguments.again.read_text()) if arguments.again else {}
-    for recipe in arguments.recipes:
+    for recipe in arguments.recipes or list(best) or RECIPES:
         only = {AUTO, best[recipe]} if recipe in best else None
         print(table(recipe, sweep(recipe, arguments.runs, only)), flush=True)
 

@@ -8,8 +8,8 @@ Shares = Mapping[str, float]
 
 _MUCH = 0.1
 _BUSY = 0.9
-_NOT_YET_RUNNING = 1.1
-"""In a run that has started, one waits at most while the other works: the two parts add up to 1 or less."""
+_BOTH_WAITED = 1.1
+"""Where one waits only while the other works, the two parts add up to 1 or less."""
 
 _ACTOR_ADVICE = {
     "environment": "more cores with more num_actors, or an environment with a native vector, would help",
@@ -51,8 +51,11 @@ def bottleneck(actor: Shares, learner: Shares, num_actors: int, num_cores: int, 
             f"Acting and learning took turns in one process, and acting took {learner_wait:.0%} of the time: "
             f"transport=process does both at once."
         )
-    if actor_wait + learner_wait > _NOT_YET_RUNNING:
-        return "Actors and learner both waited most of the time: the run was too short to say what bounds it."
+    if actor_wait + learner_wait > _BOTH_WAITED:
+        return (
+            "Actors and learner both waited most of the time: for processes to start, for other programs on the same "
+            "cores, or for each other; a longer run, or a larger batch_size or rollout_length, would help."
+        )
     if num_actors * (1 - actor_wait) + (1 - learner_wait) >= _BUSY * num_cores:
         costs = {f"the actors' {name}": (num_actors * share, _ACTOR_ADVICE.get(name)) for name, share in actor.items()}
         costs |= {f"the learner's {name}": (share, _LEARNER_ADVICE.get(name)) for name, share in learner.items()}
