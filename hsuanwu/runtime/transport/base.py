@@ -10,7 +10,6 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.slot import Slot
 from hsuanwu.runtime.weights import Weights
 
-
 _MOST_SECONDS = 1e6
 """Eleven days; the system counts milliseconds in 31 bits."""
 
