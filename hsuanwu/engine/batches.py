@@ -86,8 +86,8 @@ class PrefetchedBatches(Batches):
     the other. For a CUDA device they are pinned, and the thread copies them there on a stream of its own, so that
     a batch travels while the device computes; for any other device batches stay on the CPU.
 
-    The slots that ``on_slots`` gets are free again: it may read their ``episode_return``, ``episode_length``
-    and ``seconds``, which are copies, and not their trajectories.
+    The slots that ``on_slots`` gets are free again: it may read their ``episode_return``, ``episode_length``,
+    ``seconds`` and ``processor_seconds``, which are copies, and not their trajectories.
 
     Args:
         end: the learner's end of a transport.
@@ -198,7 +198,7 @@ class _Parcel:
 
 def _with_own_notes(slot: Slot) -> Slot:
     """Return a slot with copies of what its actor says of itself."""
-    names = ("episode_return", "episode_length", "seconds")
+    names = ("episode_return", "episode_length", "seconds", "processor_seconds")
     return replace(slot, **{name: getattr(slot, name).clone() for name in names})
 
 

@@ -8,6 +8,8 @@ Shares = Mapping[str, float]
 
 _MUCH = 0.1
 _BUSY = 0.9
+_IDLE = 0.2
+"""Less of a core than this is left to an actor only where its environments wait; other programs take less from it."""
 _BOTH_WAITED = 1.1
 """Where one waits only while the other works, the two parts add up to 1 or less."""
 
@@ -35,7 +37,14 @@ def shares_in_words(actor: Shares, learner: Shares, num_actors: int) -> str:
     return f"{who}: {_listed(actor)}. The learner: {_listed(learner)}."
 
 
-def bottleneck(actor: Shares, learner: Shares, num_actors: int, num_cores: int, takes_turns: bool = False) -> str:
+def bottleneck(
+    actor: Shares,
+    learner: Shares,
+    num_actors: int,
+    num_cores: int,
+    takes_turns: bool = False,
+    processor_share: float = 1.0,
+) -> str:
     """Return one sentence that says what bounds the run and what to change.
 
     Args:
@@ -44,8 +53,15 @@ def bottleneck(actor: Shares, learner: Shares, num_actors: int, num_cores: int, 
         num_actors: actors of the run.
         num_cores: cores of the machine.
         takes_turns: whether actors and learner share one thread.
+        processor_share: of the time that an actor does not wait for a slot, the fraction in which it keeps a core busy.
     """
     actor_wait, learner_wait = actor.get("waiting", 0.0), learner.get("waiting", 0.0)
+    if processor_share < _IDLE and _largest(actor) == "environment" and learner_wait > actor_wait:
+        with_processes = "transport=process with " if takes_turns else ""
+        return (
+            f"The environments are the bottleneck, and for {1 - processor_share:.0%} of the time no core is busy with "
+            f"them: they wait for something; {with_processes}more num_actors, also more than cores, would help."
+        )
     if takes_turns:
         return (
             f"Acting and learning took turns in one process, and acting took {learner_wait:.0%} of the time: "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from time import perf_counter
+from collections.abc import Mapping, Sequence
+from time import perf_counter, process_time
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -17,10 +17,14 @@ from hsuanwu.runtime.memory import keep_freed_memory
 
 AUTO = "auto"
 _KEYS = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
-_LONG_SECONDS = 0.5
+_SHORT_SECONDS, _LONG_SECONDS, _VERY_LONG_SECONDS = 0.1, 0.5, 3.0
+_LONG_UPDATE_SECONDS = 10.0
 _FEW_ENVS = 4
 _FEW_STEPS = 64
 _FEW_WEIGHTS = 200_000
+_MOST_ACTORS = 32
+_IDLE = 0.8
+"""Environments that leave a core idle for more of the time wait for something; less may be other programs' doing."""
 _GAIN = 1.05
 """bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""
 
@@ -47,14 +51,32 @@ def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     return _measured(cfgs, cores)
 
 
-def _candidates(cfgs: DictConfig, cores: int, learner_threads: Sequence[int]) -> list[Layout]:
+def warning_of_long_updates(cfgs: DictConfig, measured: Mapping[str, Any] | None) -> str | None:
+    """Return a line that says how long nothing will be seen, where that is long; None elsewhere.
+
+    Args:
+        cfgs: what ``calibrated`` returned, without ``auto``.
+        measured: what it measured.
+    """
+    seconds = cfgs.batch_size * cfgs.rollout_length / measured["promised_steps_per_second"] if measured else 0.0
+    if seconds < _LONG_UPDATE_SECONDS:
+        return None
+    return (
+        f"An update takes batch_size={cfgs.batch_size} x rollout_length={cfgs.rollout_length} steps, about "
+        f"{seconds:,.0f} s here"
+    )
+
+
+def _candidates(cfgs: DictConfig, most_actors: int, learner_threads: Sequence[int]) -> list[Layout]:
     slots_per_actor = cfgs.storage.get("slots_per_actor")
     given = _given(cfgs.num_actors), _given(cfgs.envs_per_actor), slots_per_actor
-    candidates = list(layouts(cfgs.batch_size, cores, *given, learner_threads))
+    candidates = list(layouts(cfgs.batch_size, most_actors, *given, learner_threads))
     if not candidates:
+        slots = "null" if slots_per_actor is None else slots_per_actor
         raise ConfigurationError(
             f"batch_size: found {cfgs.batch_size}, which num_actors={cfgs.num_actors}, envs_per_actor="
-            f"{cfgs.envs_per_actor} and storage.slots_per_actor={slots_per_actor} cannot fill; change one of them"
+            f"{cfgs.envs_per_actor} and storage.slots_per_actor={slots} cannot fill without more than two batches "
+            "under way; change one of them"
         )
     return candidates
 
@@ -63,8 +85,11 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
     start = perf_counter()
     with threads(1):
         agent, precision, work = _agent_of_best_precision(cfgs)
-        candidates = _candidates(cfgs, cores, _thread_counts(cfgs, agent, cores))
+        counts = _thread_counts(cfgs, agent, cores)
+        candidates = _candidates(cfgs, cores, counts)
         costs = _costs(cfgs, agent, candidates)
+    if costs.idle > 0.0:
+        candidates = _candidates(cfgs, max(cores, _MOST_ACTORS), counts)
     layout, speed = best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
     if cfgs.storage.get("slots_per_actor") is None:
         batch_seconds = cfgs.batch_size * cfgs.rollout_length / speed
@@ -76,6 +101,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         "work_seconds": work,
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
         "update_seconds": {str(threads): seconds / cfgs.updates_per_batch for threads, seconds in costs.learn.items()},
+        "idle": costs.idle,
         "promised_steps_per_second": speed,
         "chosen": {**{key: result[key] for key in _KEYS}, "slots_per_actor": layout.slots_per_actor},
     }
@@ -135,7 +161,15 @@ def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
     sizes = sorted({layout.envs_per_actor for layout in candidates})
     counts = sorted({layout.learner_threads for layout in candidates})
     learn = {count: _batch_seconds(cfgs, agent, count) * cfgs.updates_per_batch for count in counts}
-    return Costs(_act_costs(cfgs, agent, sizes[0], sizes[-1]), learn)
+    start, computed = perf_counter(), process_time()
+    act = _act_costs(cfgs, agent, sizes[0], sizes[-1])
+    return Costs(act, learn, _idle(perf_counter() - start, process_time() - computed))
+
+
+def _idle(seconds: float, processor_seconds: float) -> float:
+    """Return what fraction of the time cores were idle; 0 where other programs may have been the cause."""
+    idle = 1.0 - processor_seconds / seconds
+    return idle if seconds > _SHORT_SECONDS and idle > _IDLE else 0.0
 
 
 def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
@@ -147,9 +181,11 @@ def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
 
 
 def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:
-    """Measure steps of few and of many environments; of fewer still where it takes long to build them."""
+    """Measure steps of few and of many environments; of fewer still where it takes long to build or to step them."""
     start, least = perf_counter(), min(few, _FEW_ENVS)
     seconds = measurement.act_seconds(cfgs, agent, least)
+    if perf_counter() - start > _VERY_LONG_SECONDS:
+        return (least, seconds), (2 * least, 2 * seconds)
     if perf_counter() - start > _LONG_SECONDS:
         few, many = least, min(many, 2 * least)
     if few > least:

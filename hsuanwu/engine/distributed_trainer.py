@@ -19,7 +19,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
-from hsuanwu.engine.calibration import calibrated
+from hsuanwu.engine.calibration import calibrated, warning_of_long_updates
 from hsuanwu.engine.checkpoint import (
     best_return,
     list_checkpoints,
@@ -72,20 +72,11 @@ class DistributedTrainer:
         if source is not None and list_checkpoints(source):
             state, self._best = load_checkpoint(source), best_return(source)
             restore(self.agent.learner, self.clock, state, source)
-            self._check_total_steps()
+            _check_total_steps(self.cfgs, self.clock)
             self._earlier_seconds = state["wall_seconds"]
         # a run that goes on must not see the episodes of its beginning again
         seed = derive_seed(self.cfgs.seed, "resume", self.clock.updates) if self.clock.updates else self.cfgs.seed
         self._runtime: Runtime | None = build_runtime(self.cfgs, self.agent, seed)
-
-    def _check_total_steps(self) -> None:
-        """Check that a run is not cut short afterwards: its folder would tell of another one."""
-        before = cast(DictConfig, OmegaConf.load(RunFolder(Path(self.cfgs.run_dir)).config))
-        found = self.cfgs.total_steps
-        if found < min(before.total_steps, self.clock.steps):
-            raise ConfigurationError(
-                f"total_steps: found {found}, but {self.clock.steps} steps are done; use more, or leave it out"
-            )
 
     def train(self) -> dict[str, Any]:
         """Train until ``total_steps`` environment steps are consumed and return a summary; once only.
@@ -112,6 +103,8 @@ class DistributedTrainer:
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
         with reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
+            if warning := warning_of_long_updates(cfgs, self.calibration):
+                reporter.console.say(warning)
             try:
                 self._loop(runtime, reporter)
             finally:
@@ -121,7 +114,13 @@ class DistributedTrainer:
                     self._save_at_the_end()
         takes_turns = not runtime.transport.is_concurrent
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
-        verdict = bottleneck(**shares, num_actors=cfgs.num_actors, num_cores=num_cores(), takes_turns=takes_turns)
+        verdict = bottleneck(
+            **shares,
+            num_actors=cfgs.num_actors,
+            num_cores=num_cores(),
+            takes_turns=takes_turns,
+            processor_share=reporter.window.actor_processor_share(),
+        )
         return {
             "run_dir": str(self.folder.path),
             "steps": clock.steps,
@@ -242,3 +241,13 @@ class DistributedTrainer:
             if self.calibration is not None:
                 self._folder.calibration.write_text(json.dumps(self.calibration, indent=2) + "\n", "utf-8")
         return self._folder
+
+
+def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:
+    """Check that a run is not cut short afterwards: its folder would tell of another one."""
+    before = cast(DictConfig, OmegaConf.load(RunFolder(Path(cfgs.run_dir)).config))
+    found = cfgs.total_steps
+    if found < min(before.total_steps, clock.steps):
+        raise ConfigurationError(
+            f"total_steps: found {found}, but {clock.steps} steps are done; use more, or leave it out"
+        )

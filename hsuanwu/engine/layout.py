@@ -41,10 +41,12 @@ class Costs:
         act: of one step of all environments of an actor that has few, and of one that has many: pairs
             (environments, seconds). Between and beyond them the cost is a straight line.
         learn: of the updates of one batch, by the number of the learner's threads.
+        idle: the fraction of the time of acting in which no core is busy, because environments wait for something.
     """
 
     act: tuple[tuple[int, float], tuple[int, float]]
     learn: Mapping[int, float]
+    idle: float = 0.0
 
     def act_seconds(self, num_envs: int) -> float:
         """Return the seconds of one step of ``num_envs`` environments."""
@@ -55,7 +57,7 @@ class Costs:
 
 def layouts(
     batch_size: int,
-    num_cores: int,
+    most_actors: int,
     num_actors: int | None = None,
     envs_per_actor: int | None = None,
     slots_per_actor: int | None = None,
@@ -65,14 +67,14 @@ def layouts(
 
     Args:
         batch_size: environments per update.
-        num_cores: cores of the machine; more actors than that are not considered.
+        most_actors: more are not considered.
         num_actors: if it is given.
         envs_per_actor: if it is given.
         slots_per_actor: if it is given.
         learner_threads: what may be chosen.
     """
     seen = set()
-    for actors in [num_actors] if num_actors else range(1, num_cores + 1):
+    for actors in [num_actors] if num_actors else range(1, most_actors + 1):
         for in_flight in (batch_size, 2 * batch_size):
             if not (num_actors or envs_per_actor) and in_flight % actors:
                 continue
@@ -102,9 +104,10 @@ def steps_per_second(layout: Layout, costs: Costs, batch_size: int, rollout_leng
     """
     learn = costs.learn[layout.learner_threads] / (batch_size * rollout_length)
     act = costs.act_seconds(layout.envs_per_actor) / layout.envs_per_actor
+    busy = act * (1.0 - costs.idle)
     if layout.learner_threads > 1:
-        return 1.0 / (learn / _OF_A_CORE + act / min(layout.num_actors, num_cores))
-    together = (learn + act) / num_cores
+        return 1.0 / (learn / _OF_A_CORE + max(busy / min(layout.num_actors, num_cores), act / layout.num_actors))
+    together = (learn + busy) / num_cores
     if layout.num_actors + layout.learner_threads > num_cores:
         together += _SLICE_SECONDS / (batch_size * rollout_length)
     return 1.0 / max(learn, act / layout.num_actors, together)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from time import perf_counter, process_time
 from typing import Any
@@ -9,25 +10,31 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.seeding import make_generator
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory, concatenate, trajectory_specs
 from hsuanwu.engine.build import Agent, actor_device
 from hsuanwu.runtime.actor import Actor
-from hsuanwu.runtime.transport import ActorEnd
+from hsuanwu.runtime.transport import ActorEnd, ActorError
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.storage import TrajectoryStorage
 
 _ROLLOUT_LENGTH = 4
 _ENOUGH_SECONDS = 0.2
 _ENOUGH_RUNS = 20
+_LONG_SECONDS = 1.0
 _EPISODE_LENGTH = 32
 """Of short episodes, as they are at the beginning of a run."""
 
 
 def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
-    """Return the seconds of one step of ``num_envs`` environments: an actor runs, as it will later."""
+    """Return the seconds of one step of ``num_envs`` environments: an actor runs, as it will later.
+
+    Raises:
+        ActorError: if the environment fails.
+    """
     spaces = agent.observation_space, agent.action_space
     policy = agent.learner.actor
     storage = TrajectoryStorage(*spaces, _ROLLOUT_LENGTH, num_envs, 1, policy.state_spec, shared=False)
@@ -35,6 +42,10 @@ def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
     rollouts = actor.run(_EndlessEnd(storage.slot(0)), 0)
     try:
         return _fastest(lambda: next(rollouts), perf_counter) / _ROLLOUT_LENGTH
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ActorError(0, traceback.format_exc()) from error
     finally:
         rollouts.close()  # type: ignore[attr-defined]
 
@@ -93,10 +104,10 @@ def _rows_of_first_steps(rollout_length: int, num_envs: int) -> list[int]:
 
 
 def _fastest(work: Callable[[], Any], clock: Callable[[], float]) -> float:
-    """Return the seconds of the fastest of a few runs, the first left out: it warms up."""
+    """Return the seconds of the fastest of a few runs, or of one that takes long; the first of all warms up."""
     work()
     fastest, spent, runs = float("inf"), 0.0, 0
-    while runs < 2 or (spent < _ENOUGH_SECONDS and runs < _ENOUGH_RUNS):
+    while runs < (1 if spent > _LONG_SECONDS else 2) or (spent < _ENOUGH_SECONDS and runs < _ENOUGH_RUNS):
         start = clock()
         work()
         seconds = clock() - start

@@ -71,7 +71,7 @@ class Window:
         self._num_actors = num_actors
         self.phases = Phases()
         self._start = perf_counter()
-        self._actor_total = np.zeros(len(Activity))
+        self._actor_total, self._processor_total = np.zeros(len(Activity)), 0.0
         self._learner_total: dict[str, float] = dict.fromkeys(dict.fromkeys(_LEARNER_ACTIVITIES.values()), 0.0)
         self._clear()
 
@@ -79,7 +79,7 @@ class Window:
         self.phases.seconds.clear()
         self._steps = self._updates = 0
         self._sums: dict[str, float] = defaultdict(float)
-        self._actor_seconds = np.zeros(len(Activity))
+        self._actor_seconds, self._processor_seconds = np.zeros(len(Activity)), 0.0
         self._returns, self._lengths, self._lags = Spread(), Spread(), Spread()
 
     def add_slots(self, slots: Sequence[Slot]) -> list[tuple[float, int]]:
@@ -87,6 +87,7 @@ class Window:
         finished: list[tuple[float, int]] = []
         for slot in slots:
             self._actor_seconds += slot.seconds.numpy()
+            self._processor_seconds += slot.processor_seconds.item()
             lengths = slot.episode_length.numpy()
             ended = lengths > 0
             if ended.any():
@@ -122,6 +123,14 @@ class Window:
         actor = {activity.name.lower(): float(self._actor_total[activity]) for activity in Activity}
         return {"actor": _fractions(actor), "learner": _fractions(self._learner_total)}
 
+    def actor_processor_share(self) -> float:
+        """Return in what fraction of the time, waiting for slots left out, an actor kept a core busy so far; at most 1.
+
+        It is little where environments wait: for a clock, a network or another program.
+        """
+        working = self._actor_total.sum() - self._actor_total[Activity.WAITING]
+        return min(1.0, self._processor_total / working) if working > 0 else 1.0
+
     def _speeds(self, wall_seconds: float) -> dict[str, float | None]:
         actor = self._actor_seconds / self._num_actors
         waiting = actor[Activity.WAITING]
@@ -129,6 +138,7 @@ class Window:
         learner = dict(self.phases.seconds)
         learner_busy = sum(learner.values()) - learner.get("wait", 0.0)
         self._actor_total += actor
+        self._processor_total += self._processor_seconds / self._num_actors
         for phase, activity in _LEARNER_ACTIVITIES.items():
             self._learner_total[activity] += learner.get(phase, 0.0)
         line: dict[str, float | None] = {
@@ -138,7 +148,8 @@ class Window:
             "window_seconds": wall_seconds,
         }
         line |= {f"learner_{phase}_seconds": value for phase, value in sorted(learner.items())}
-        return line | {f"actor_{a.name.lower()}_seconds": float(actor[a]) for a in Activity}
+        line |= {f"actor_{a.name.lower()}_seconds": float(actor[a]) for a in Activity}
+        return line | {"processor_seconds": self._processor_seconds / self._num_actors}
 
 
 def _fractions(seconds: dict[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Iterator
+from time import process_time
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ class _Rollout:
         self._envs: list[VectorEnv] = []
         self._views: dict[int, list[SlotView]] = {}
         self._version = -1
-        self._stopwatch = Stopwatch()
+        self._stopwatch, self._processor_seconds = Stopwatch(), process_time()
 
     def add(self, env: VectorEnv, seed: int, overlap: bool, stagger_steps: int) -> None:
         """Take environments over: from now on they are closed with the rollout."""
@@ -113,6 +114,8 @@ class _Rollout:
         self._fill(slot)
         self._stopwatch.lap(Activity.TRANSPORT)
         slot.seconds.copy_(torch.from_numpy(self._stopwatch.read()))
+        before, self._processor_seconds = self._processor_seconds, process_time()
+        slot.processor_seconds.fill_(self._processor_seconds - before)
         end.commit(slot)
         return True
 

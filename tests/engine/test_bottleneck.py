@@ -97,6 +97,23 @@ def test_what_keeps_the_cores_busy_is_counted_over_all_actors():
     assert text.startswith("All 2 cores are busy, most of all with the actors' inference: more envs_per_actor")
 
 
+@pytest.mark.parametrize("num_actors", [1, 8])
+def test_environments_that_wait_for_something_else(num_actors):
+    """Cores are not busy because actors step environments: a step may sleep."""
+    actor = {"environment": 0.9, "inference": 0.05, "waiting": 0.0, "transport": 0.05}
+    shares = actor, waiting(BUSY_LEARNER, 0.95), num_actors, 2
+    text = bottleneck(*shares, processor_share=0.1)
+    assert text.startswith("The environments are the bottleneck, and for 90% of the time no core is busy")
+    assert "more num_actors, also more than cores" in text and "transport" not in text
+    assert "; transport=process with more num_actors" in bottleneck(*shares, takes_turns=True, processor_share=0.1)
+    assert "wait for something" not in bottleneck(*shares, processor_share=0.25), "other programs may be the cause"
+
+
+def test_a_learner_that_is_the_bottleneck_is_so_whatever_environments_wait_for():
+    text = bottleneck(waiting(BUSY_ACTOR, 0.6), waiting(BUSY_LEARNER, 0.0), 2, 8, processor_share=0.1)
+    assert text.startswith("The learner is the bottleneck")
+
+
 def test_taking_turns():
     text = bottleneck(BUSY_ACTOR, waiting(BUSY_LEARNER, 0.3), num_actors=1, num_cores=2, takes_turns=True)
     assert "acting took 30% of the time" in text and "transport=process" in text

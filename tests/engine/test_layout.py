@@ -112,6 +112,22 @@ def test_a_learner_with_many_threads_takes_turns_with_the_actors(threads, num_ac
     assert speed == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("layout", "idle", "expected"),
+    [
+        (Layout(8, 8, 2), 0.0, 2 / (0.01 / 320 + 0.1 + 2 * 0.0015 / 320)),  # eight actors share two cores
+        (Layout(8, 8, 2), 0.9, 80.0),  # each of them steps, whatever cores there are: a step takes 0.1 s
+        (Layout(2, 8, 8), 0.9, 20.0),
+        (Layout(8, 8, 2, 2), 0.0, 1 / (0.01 / 320 / 0.9 + 0.1 / 2)),
+        (Layout(8, 8, 2, 2), 0.9, 1 / (0.01 / 320 / 0.9 + 0.1 / 8)),
+    ],
+)
+def test_environments_that_wait_share_cores_without_loss(layout, idle, expected):
+    costs = Costs(act=((4, 0.4), (8, 0.8)), learn={1: 0.01, 2: 0.01}, idle=idle)
+    speed = steps_per_second(layout, costs, batch_size=64, rollout_length=5, num_cores=2)
+    assert speed == pytest.approx(expected, rel=1e-3)
+
+
 def best(costs, num_cores=2, candidates=None):
     candidates = candidates if candidates is not None else list(layouts(64, num_cores))
     return best_layout(candidates, costs, batch_size=64, rollout_length=10, num_cores=num_cores)

@@ -32,13 +32,14 @@ def clock(monkeypatch):
     return clock
 
 
-def slot_of(seconds, returns=(), lengths=()):
+def slot_of(seconds, returns=(), lengths=(), processor=0.0):
     """Return a slot of four environments in which episodes of ``lengths`` ended."""
     episode_return, episode_length = torch.zeros(1, 4, dtype=torch.float64), torch.zeros(1, 4, dtype=torch.int64)
     episode_return[0, : len(returns)] = torch.tensor(returns)
     episode_length[0, : len(lengths)] = torch.tensor(lengths)
     batch = random_trajectory(Box(0, 1, (1,)), Discrete(2), num_steps=1, num_envs=4)
-    return Slot(0, 0, 0, batch, episode_return, episode_length, torch.tensor(seconds, dtype=torch.float64))
+    times = torch.tensor(seconds, dtype=torch.float64), torch.tensor([processor], dtype=torch.float64)
+    return Slot(0, 0, 0, batch, episode_return, episode_length, *times)
 
 
 def window_of(num_actors, clock):
@@ -81,7 +82,7 @@ def test_lag_and_metrics_are_means_over_updates():
 def test_seconds_of_a_line(clock):
     window = window_of(2, clock)
     live(window, clock, PHASES)
-    window.add_slots([slot_of([1.0, 2.0, 4.0, 0.5]), slot_of([2.0, 0.0, 1.0, 0.5])])
+    window.add_slots([slot_of([1.0, 2.0, 4.0, 0.5], processor=2.5), slot_of([2.0, 0.0, 1.0, 0.5], processor=1.5)])
     window.add_update({}, slot_of([0] * 4).trajectory, steps=60, version=0)
     line = window.read()
     assert line["window_seconds"] == sum(PHASES.values())
@@ -89,6 +90,7 @@ def test_seconds_of_a_line(clock):
     # a mean over two actors
     expected = {"environment": 1.5, "inference": 1.0, "waiting": 2.5, "transport": 0.5}
     assert {a.name.lower(): line[f"actor_{a.name.lower()}_seconds"] for a in Activity} == expected
+    assert line["processor_seconds"] == 2.0
     assert line["steps_per_second"] == 60 / 15
     assert line["actor_steps_per_second"] == 60 / 3.0
     assert line["learner_steps_per_second"] == 60 / 13
@@ -113,6 +115,17 @@ def test_shares_of_the_whole_run(clock):
     assert shares["learner"] == pytest.approx(
         {"learning": 16 / 24, "transport": 1.5 / 24, "reporting": 2.5 / 24, "waiting": 4 / 24}
     )
+
+
+@pytest.mark.parametrize(("processor", "share"), [(0.0, 0.0), (1.0, 0.25), (4.0, 1.0), (9.0, 1.0)])
+def test_how_busy_an_actor_keeps_a_core(processor, share):
+    """Of 4 seconds in which it does not wait; native vectors keep more than one core busy."""
+    window = Window(1)
+    assert window.actor_processor_share() == 1.0
+    for _ in range(2):  # of all windows
+        window.add_slots([slot_of([3.0, 0.5, 6.0, 0.5], processor=processor)])
+        window.read()
+    assert window.actor_processor_share() == share
 
 
 def test_shares_of_nothing():

@@ -76,6 +76,7 @@ class TrajectoryStorage(Storage):
             episode_return=tensors["episode_return"],
             episode_length=tensors["episode_length"],
             seconds=tensors["seconds"],
+            processor_seconds=tensors["processor_seconds"],
         )
 
     def batch(self, slots: Sequence[Slot], out: Trajectory | None = None) -> Trajectory:
@@ -95,6 +96,7 @@ def _slot_layout(specs: Trajectory) -> dict[str, TensorSpec]:
     layout["episode_return"] = TensorSpec(tuple(steps_and_envs), torch.float64)
     layout["episode_length"] = TensorSpec(tuple(steps_and_envs), torch.int64)
     layout["seconds"] = TensorSpec((len(Activity),), torch.float64)
+    layout["processor_seconds"] = TensorSpec((1,), torch.float64)
     return layout
 
 
