@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -124,7 +125,13 @@ BAD = {
     "batch_size=4000 num_actors=2 envs_per_actor=4 storage.slots_per_actor=2": ["batch_size", "4000", "fill"],
     "storage.slots_per_actor=0": ["storage.slots_per_actor", "0"],
     "transport=process transport.timeout_seconds=0": ["transport.timeout_seconds", "0"],
-    "resume=true": ["resume", "run_dir"],
+    "resume=true": ["resume", "run_dir=null"],
+    "num_actors=1.5": ["num_actors: found '1.5'", "whole number", "auto"],
+    "learner_threads=[1]": ["learner_threads: found '[1]'", "whole number", "auto"],
+    "overlap=3": ["overlap: found '3'", "true, false or auto"],
+    "run_dir=[1]": ["run_dir: found '[1]'"],
+    "env=gymnasium env.id=tests.engine.fails:CannotBeBuilt-v0": ["env.id", "KeyError", "'no such room'", "fails.py:13"],
+    "env=dm_env env.factory=tests.engine.fails.make": ["env.factory", "OSError", "no such disk", "fails.py:18"],
     "a b": ["a"],
 }
 
@@ -138,6 +145,15 @@ def test_a_mistake_is_one_line_and_status_2(command, tmp_path, overrides):
     for word in BAD[overrides]:
         assert word in err, err
     assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+
+
+def test_a_module_that_fails_is_told_with_the_place(command, tmp_path):
+    (tmp_path / "my_broken_module.py").write_text("import sys\n\nmake = nothing_of_that_name\n")
+    status, _, err = command(cli.train, *SMALL, "env=dm_env", "env.factory=my_broken_module.make")
+    assert (
+        status == 2 and err.startswith("error: env.factory: module 'my_broken_module' fails") and err.count("\n") == 1
+    )
+    assert "NameError" in err and "my_broken_module.py:3" in err
 
 
 def test_a_missing_extra_is_named(command, monkeypatch):
@@ -158,7 +174,7 @@ def test_a_folder_that_holds_another_run_is_refused(command):
     assert status == 2 and "run_dir" in err and "resume=true" in err
     assert Path("here/metrics.jsonl").read_bytes() == before
     status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
-    assert status == 0 and "Trained 2,4" in out
+    assert status == 0 and re.search(r"Trained 1,[12]\d\d steps more, 2,4\d\d in all, in .* 1[56] updates", out)
     status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
     assert status == 0 and "Nothing was left to train: total_steps=2,400, and 2,4" in out and "cores" not in out
     assert "Mean return" in out
@@ -194,7 +210,7 @@ def test_resume_keeps_the_settings_of_the_run(command):
     settings = [*SMALL, "learner.lr=0.005", "encoder=mlp", "encoder.hidden_dims=[5]"]
     assert command(cli.train, *settings, "run_dir=here")[0] == 0
     status, out, err = command(cli.train, "run_dir=here", "resume=true", "total_steps=2400", "learner.ent_coef=0.5")
-    assert status == 0 and "Trained 2,4" in out, err
+    assert status == 0 and "steps more, 2,4" in out, err
     saved = yaml.safe_load(Path("here/config.yaml").read_text())
     assert saved["learner"]["lr"] == 0.005 and saved["learner"]["ent_coef"] == 0.5
     assert saved["encoder"]["hidden_dims"] == [5] and saved["envs_per_actor"] == 4

@@ -85,7 +85,8 @@ def as_trajectory(batch: Trajectory | Mapping[str, Any]) -> Trajectory:
     A mapping may leave out ``valid`` (all rows count), ``init_state`` (``()``) and ``policy_version`` (0).
 
     Raises:
-        ConfigurationError: if a field is missing or unknown, does not fit ``T`` and ``B``, or a flag is not bool.
+        ConfigurationError: if a field is missing or unknown, is no tensor, does not fit ``T`` and ``B``, or has a dtype
+            of another kind.
     """
     if not isinstance(batch, Trajectory):
         batch = _from_mapping(batch)
@@ -102,6 +103,11 @@ def _from_mapping(batch: Mapping[str, Any]) -> Trajectory:
         raise ConfigurationError(
             f"batch: missing fields {missing}, unknown fields {unknown}; a trajectory has {', '.join(names)}"
         )
+    if values.get("init_state", ()) is None:
+        values["init_state"] = ()
+    for name, value in values.items():
+        if strange := [type(leaf).__name__ for leaf in leaves(value) if not isinstance(leaf, Tensor)]:
+            raise ConfigurationError(f"batch.{name}: found {strange[0]}, expected torch.Tensor")
     reward = values["reward"]
     values.setdefault("valid", torch.ones_like(reward, dtype=torch.bool))
     values.setdefault("init_state", ())
@@ -124,6 +130,9 @@ def _check_rows(batch: Trajectory) -> None:
         # ~ of a uint8 or int64 flag would be no flag at all
         if getattr(batch, name).dtype != torch.bool:
             raise ConfigurationError(f"batch.{name}: found dtype {getattr(batch, name).dtype}, expected torch.bool")
+    for name in ("reward", "log_prob"):
+        if not getattr(batch, name).is_floating_point():
+            raise ConfigurationError(f"batch.{name}: found dtype {getattr(batch, name).dtype}, expected torch.float32")
 
 
 def _check_shape(name: str, x: Tensor, rows: tuple[int, int]) -> None:

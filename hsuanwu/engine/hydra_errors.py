@@ -18,10 +18,13 @@ _OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
 _NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
 _WRONG_TYPE = re.compile(r"Value '(.*)' of type '(\w+)' could not be converted to (\w+)", re.DOTALL)
 _NOT_A_LIST = re.compile(r"Invalid value assigned: (\w+) is not a (ListConfig|DictConfig)")
+_NO_AUTO = re.compile(r"Value '(.*)' of type '\w+' is incompatible with type hint 'Union\[(\w+), str\]'", re.DOTALL)
+_NO_STRING = re.compile(r"Cannot convert '\w+' to string: '(.*)'", re.DOTALL)
 _NO_BOOLEAN = re.compile(r"Value '(.*)' is not a valid bool", re.DOTALL)
 _NOT_OPTIONAL = re.compile(r"field '\S+' is not Optional")
 _NOT_A_DICT = re.compile(r"Cannot assign (\w+) to Dict")
 _FULL_KEY = re.compile(r"full_key: (\S+)")
+_TYPES_OR_AUTO = {"int": "a whole number of 1 or more, or auto", "bool": "true, false or auto"}
 _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -48,6 +51,10 @@ def _explain_value(text: str) -> str | None:
         right = _TYPES.get(found[3], found[3])
         is_whole = found[2] == "float" and found[3] == "Integer" and float(found[1]).is_integer()
         return f"found {found[1]!r}; use {right}" + (f", {int(float(found[1])):_}" if is_whole else "")
+    if found := _NO_AUTO.search(text):
+        return f"found {found[1]!r}; use {_TYPES_OR_AUTO.get(found[2], found[2])}"
+    if found := _NO_STRING.search(text):
+        return f"found {found[1]!r}; use a word"
     if found := _NO_BOOLEAN.search(text):
         return f"found {found[1]!r}; use true or false"
     if _NOT_OPTIONAL.search(text):

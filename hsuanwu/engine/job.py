@@ -27,12 +27,14 @@ def run_job(cfgs: DictConfig) -> float | None:
         The mean return of the evaluation, for sweepers; None without one.
     """
     trainer = DistributedTrainer(_settled(cfgs))
+    steps, updates = trainer.clock.steps, trainer.clock.updates
     summary = trainer.train()
+    trained, in_all = summary["steps"] - steps, f" more, {summary['steps']:,} in all," if steps else ""
     evaluation = trainer.test() if trainer.cfgs.eval_episodes else None
-    if summary["steps_per_second"]:
+    if trained:
         print(
-            f"{colored('Trained', 'green')} {summary['steps']:,} steps in {summary['seconds']:.1f} s: "
-            f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates']:,} updates"
+            f"{colored('Trained', 'green')} {trained:,} steps{in_all} in {summary['seconds']:.1f} s: "
+            f"{summary['steps_per_second']:,.0f} steps/s, {summary['updates'] - updates:,} updates"
         )
         print(shares_in_words(**summary["time"], num_actors=trainer.cfgs.num_actors))
         print(summary["bottleneck"])

@@ -36,7 +36,7 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
 
     Raises:
         ConfigurationError: if a folder has no episodes to draw, the runs share no steps, or the format
-            is unknown.
+            is unknown, or the picture cannot be written.
     """
     if not run_dirs:
         raise ConfigurationError("RUN_DIR: found none; name at least one run folder")
@@ -57,8 +57,11 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
     axes.set_ylabel("undiscounted episode return")
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=150)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(output, dpi=150)
+    except OSError as error:
+        raise ConfigurationError(f"-o: {output} cannot be written ({error.strerror})") from error
 
 
 def _read_curve(run_dir: Path) -> Curve:

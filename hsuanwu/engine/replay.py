@@ -92,6 +92,9 @@ def _open_video(folder: Path) -> _Video:
         import imageio_ffmpeg  # noqa: F401  the plug-in that writes MP4
     except ImportError as error:
         raise ConfigurationError(f"--video: {error.name} is not installed; pip install 'hsuanwu[video]'") from error
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--video: {folder} cannot be made ({error.strerror})") from error
     path = folder / "video.mp4"
     return _Video(path, imageio.v2.get_writer(str(path), fps=_FRAMES_PER_SECOND, macro_block_size=1))

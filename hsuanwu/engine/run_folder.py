@@ -39,7 +39,7 @@ def check_run_folder(cfgs: DictConfig) -> None:
     holds_run = cfgs.run_dir is not None and RunFolder(Path(cfgs.run_dir)).config.exists()
     if cfgs.resume and not holds_run:
         raise ConfigurationError(
-            f"resume: found true, but run_dir={cfgs.run_dir} holds no run; set run_dir to the folder of a run"
+            f"resume: found true, but run_dir={cfgs.run_dir or 'null'} holds no run; set run_dir to the folder of a run"
         )
     if holds_run and not cfgs.resume:
         raise ConfigurationError(

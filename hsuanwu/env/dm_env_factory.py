@@ -10,7 +10,7 @@ import dm_env
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.imports import load_object, one_line
+from hsuanwu.env.imports import failure, load_object, one_line
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
 
@@ -67,6 +67,10 @@ class DmEnvFactory:
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"env.kwargs: {self.factory} cannot be called with {kwargs} ({one_line(error)})"
+            ) from error
+        except Exception as error:
+            raise ConfigurationError(
+                f"env.factory: {self.factory} fails when it is called ({failure(error)})"
             ) from error
         if not isinstance(env, dm_env.Environment):
             raise ConfigurationError(

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode
 from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.imports import import_extra, import_module, load_object, one_line
+from hsuanwu.env.imports import failure, import_extra, import_module, load_object, one_line
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless
@@ -147,6 +147,8 @@ class GymnasiumEnvFactory:
             raise ConfigurationError(
                 f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
             ) from error
+        except Exception as error:
+            raise ConfigurationError(f"env.id: {self.id} fails when it is built ({failure(error)})") from error
 
     def _cannot_draw(self) -> ConfigurationError:
         return ConfigurationError(

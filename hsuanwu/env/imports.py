@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,12 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def failure(error: BaseException) -> str:
+    """Return what an error of a user's own code is, and where it was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {one_line(error)}, at {place.filename}:{place.lineno}"
+
+
 def import_module(name: str, key: str) -> ModuleType:
     """Return the imported module ``name``.
 
@@ -22,7 +29,7 @@ def import_module(name: str, key: str) -> ModuleType:
         key: the configuration key that named it.
 
     Raises:
-        ConfigurationError: if the module, or something that it imports, is missing.
+        ConfigurationError: if the module, or something that it imports, is missing or fails.
     """
     try:
         return importlib.import_module(name)
@@ -30,6 +37,8 @@ def import_module(name: str, key: str) -> ModuleType:
         raise ConfigurationError(
             f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie on the Python path"
         ) from error
+    except Exception as error:
+        raise ConfigurationError(f"{key}: module {name!r} fails when it is imported ({failure(error)})") from error
 
 
 def import_extra(name: str, distribution: str, extra: str, key: str) -> ModuleType:

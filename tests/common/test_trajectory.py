@@ -56,6 +56,23 @@ def test_fields_that_are_missing_or_misspelt(name):
         as_trajectory(mapping(example()) | {f"{name}s": torch.zeros(2)})
 
 
+@pytest.mark.parametrize("name", ["observation", "reward", "action", "init_state"])
+def test_fields_that_are_no_tensors(name):
+    arrays = map_nest(lambda x: x.numpy(), getattr(example(), name))
+    with pytest.raises(ConfigurationError, match=rf"^batch.{name}: found ndarray, expected torch.Tensor"):
+        as_trajectory(mapping(example()) | {name: arrays})
+
+
+def test_no_state_may_be_none():
+    assert as_trajectory(mapping(example()) | {"init_state": None}).init_state == ()
+
+
+@pytest.mark.parametrize("name", ["reward", "log_prob"])
+def test_numbers_that_are_no_floats(name):
+    with pytest.raises(ConfigurationError, match=rf"^batch.{name}: found dtype torch.int64, expected torch.float32"):
+        as_trajectory(replace(example(), **{name: torch.ones(T, B, dtype=torch.int64)}))
+
+
 def swapped(x):
     return x.transpose(0, 1)
 

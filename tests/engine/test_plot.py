@@ -160,3 +160,10 @@ def test_refuses_an_unknown_format(tmp_path):
     run = write_run(tmp_path / "run", rows_of([1], [1.0]))
     with pytest.raises(ConfigurationError, match=r"-o: found 'curve.doc'; .*\.png"):
         plot.learning_curve([run], tmp_path / "curve.doc")
+
+
+def test_refuses_a_place_that_cannot_be_written(tmp_path):
+    run = write_run(tmp_path / "run", rows_of([1], [1.0]))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"-o: .*curve.png cannot be written \(File exists\)"):
+        plot.learning_curve([run], tmp_path / "file" / "curve.png")

@@ -160,7 +160,7 @@ class IMPALALearner(Learner):
             actor_model: the policy that acts; overwritten with the new weights.
             learner_model: the policy that is trained.
             batch: a Trajectory, or a mapping of its fields; moved to the device of ``learner_model``.
-            init_actor_states: recurrent state before row 0, ``[B, ...]`` leaves; ``()`` without.
+            init_actor_states: recurrent state before row 0, ``[B, ...]`` leaves; ``()`` or None without.
             optimizer: steps ``learner_model``.
             lr_scheduler: stepped once after the optimizer; None for no schedule.
             lock: held from the gradient to the publication, so that threads may share the models.
@@ -236,6 +236,7 @@ def _publish(learner_model: Policy, actor_model: Policy) -> None:
 def _checked_state(state: Nest, policy: Policy, num_envs: int, device: torch.device) -> Nest:
     """Return a recurrent state on ``device`` if it is one of ``policy`` for ``num_envs`` environments."""
     expected = [(num_envs, *spec.shape) for spec in leaves(policy.state_spec)]
+    state = () if state is None else state
     found = [tuple(x.shape) for x in leaves(state)]
     if found != expected:
         raise ConfigurationError(

@@ -53,6 +53,16 @@ def test_configurations_of_all_kinds(learner, batch, form):
     assert metrics.keys() == METRICS
 
 
+def test_no_state_may_be_none():
+    learner = make(action_space=BOX, use_lstm=False)
+    arguments = [cfgs_of(), learner.actor, learner.learner, batch_for(learner)]
+    found = learner.update(*arguments, None, learner.optimizer, None)
+    assert math.isfinite(found["loss"])
+    memory = make(action_space=BOX, use_lstm=True)
+    with pytest.raises(ConfigurationError, match=r"^init_actor_states: found shapes \[\], expected"):
+        memory.update(cfgs_of(), memory.actor, memory.learner, batch_for(memory), None, memory.optimizer, None)
+
+
 def test_a_struct_does_not_need_all_keys(learner, batch):
     cfgs = cfgs_of(OmegaConf, discount=0.5, _target_="hsuanwu.xploit.learner.IMPALALearner", lr=3.0)
     OmegaConf.set_struct(cfgs, True)
