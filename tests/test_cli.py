@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from hsuanwu import cli
 from hsuanwu.runtime import fork_server
@@ -269,6 +270,30 @@ def test_signals_wait_until_imports_are_over(command, number):
         signal.signal(signal.SIGTERM, handler)
     assert status == 128 + number and err.count("\n") == 1
     assert reached == ["imported"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_wait_until_hydra_has_composed(command, monkeypatch, tmp_path, number):
+    """A list of omegaconf's that is interrupted makes another error of it, which Hydra ignores the first time."""
+    handler, compose = signal.getsignal(signal.SIGTERM), ConfigLoaderImpl.load_configuration
+    sent = []
+
+    def interrupted(*args, **kwargs):
+        if not sent:
+            sent.append(number)
+            try:
+                signal.raise_signal(number)
+            except BaseException as error:
+                raise AttributeError("half a list") from error
+        return compose(*args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", interrupted)
+    try:
+        status, out, err = command(cli.train, *SMALL)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert sent and status == 128 + number and err.startswith("error: ") and err.count("\n") == 1
+    assert "Trained" not in out and not list(tmp_path.iterdir())
 
 
 def test_the_garbage_collector_works_after_imports():
