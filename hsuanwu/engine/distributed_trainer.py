@@ -146,7 +146,8 @@ class DistributedTrainer:
         save = Every(self.cfgs.checkpoint_interval or max(1, clock.total_steps // _CHECKPOINTS_A_RUN), clock)
         evaluation = Every(self.cfgs.eval_interval, clock, also_at_the_end=True)
         lr_scheduler = learner.make_lr_scheduler(clock)
-        runtime.board.publish(Weights(clock.updates, learner.actor.state_dict()))
+        weights = learner.actor.state_dict()  # written in place by each update
+        runtime.board.publish(Weights(clock.updates, weights))
         end = runtime.transport.launch(runtime.actor, self.cfgs.num_actors)
         reporter.lap("start")
         with self._batches(end, runtime, reporter) as batches:
@@ -165,7 +166,7 @@ class DistributedTrainer:
                         lr_scheduler,
                     )
                     reporter.lap("update")
-                    end.publish(Weights(clock.updates + 1, learner.actor.state_dict()))
+                    end.publish(Weights(clock.updates + 1, weights))
                     reporter.lap("publish")
                     # a batch's steps are consumed when it has been used for the last time
                     steps = 0 if left else int(batch.valid.sum())

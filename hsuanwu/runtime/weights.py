@@ -65,7 +65,7 @@ class WeightBoard:
         tensors = self._slab.tensors
         self._header = tensors["header"].numpy()
         self._stamps = [tensors[f"{buffer}/stamps"].numpy() for buffer in range(_NUM_BUFFERS)]
-        self._buffers = [{name: tensors[f"{buffer}/{name}"] for name in self._names} for buffer in range(_NUM_BUFFERS)]
+        self._buffers = [[tensors[f"{buffer}/{name}"] for name in self._names] for buffer in range(_NUM_BUFFERS)]
 
     def publish(self, weights: Weights) -> None:
         """Put up a version; versions grow by one."""
@@ -75,8 +75,7 @@ class WeightBoard:
         _fence()
         stamps[_BEGIN] = weights.version
         _fence()
-        for name, tensor in self._buffers[buffer].items():
-            tensor.copy_(weights.tensors[name])
+        torch._foreach_copy_(self._buffers[buffer], [weights.tensors[name] for name in self._names])
         _fence()
         stamps[_END] = weights.version
         _fence()
@@ -87,7 +86,7 @@ class WeightBoard:
         while (version := int(self._header[_LATEST])) > newer_than:
             buffer = version % _NUM_BUFFERS
             _fence()
-            tensors = {name: tensor.clone() for name, tensor in self._buffers[buffer].items()}
+            tensors = {name: x.clone() for name, x in zip(self._names, self._buffers[buffer], strict=True)}
             _fence()
             stamps = self._stamps[buffer]
             if int(stamps[_BEGIN]) == version == int(stamps[_END]):

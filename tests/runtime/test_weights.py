@@ -86,8 +86,8 @@ class Unstamped(WeightBoard):
         version = int(self._header[2])
         if version <= newer_than:
             return None
-        buffer = self._buffers[version % 2]
-        return Weights(version, {name: tensor.clone() for name, tensor in buffer.items()})
+        tensors = [tensor.clone() for tensor in self._buffers[version % 2]]
+        return Weights(version, dict(zip(self._names, tensors, strict=True)))
 
 
 def read_many(x, ready, stop, torn, seen):

@@ -20,7 +20,7 @@ class Learner(ABC):
     """Arithmetic: it turns trajectories into better weights.
 
     Attributes:
-        actor: the policy that acts; kept in evaluation mode.
+        actor: the policy that acts; kept in evaluation mode, and its tensors stay the same: updates write into them.
         learner: the policy that is trained.
         optimizer: steps the weights of ``learner``.
     """
