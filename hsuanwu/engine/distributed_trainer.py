@@ -85,9 +85,8 @@ class DistributedTrainer:
         weights that were reached are in ``checkpoints/``.
 
         Returns:
-            ``run_dir``, ``steps`` and ``updates`` in all; ``seconds``, ``steps_per_second`` and
-            ``time`` (what the
-            time of actors and learner went to, in fractions) and ``bottleneck`` of this call.
+            ``run_dir``, ``steps`` and ``updates`` in all; ``seconds``, ``steps_per_second``, ``time`` (what that of
+            actors and learner went to, in fractions) and ``bottleneck`` of this call.
 
         Raises:
             ActorError: if an actor died; its traceback is in the message.
