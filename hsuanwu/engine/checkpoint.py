@@ -33,12 +33,6 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
     Raises:
         FloatingPointError: if a weight is not finite: nothing could go on from there.
     """
-    weights = learner.learner.state_dict().values()
-    if not all(bool(x.isfinite().all()) for x in weights if x.is_floating_point()):
-        raise FloatingPointError(
-            f"the weights are not finite after {clock.updates} updates, and are not saved; lower learner.lr or "
-            "learner.max_grad_norm, and go on from the checkpoint before with resume=true"
-        )
     path = folder / f"step_{clock.steps:012d}.pt"
     _write(path, _state(learner, clock, wall_seconds))
     for old in list_checkpoints(folder)[:-_KEEP]:
@@ -47,7 +41,11 @@ def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: 
 
 
 def save_best(folder: Path, learner: Learner, clock: Clock, wall_seconds: float, episode_return: float) -> Path:
-    """Write ``folder/best.pt``, which remembers the mean return that it was saved for, and return its path."""
+    """Write ``folder/best.pt``, which remembers the mean return that it was saved for, and return its path.
+
+    Raises:
+        FloatingPointError: if a weight is not finite.
+    """
     path = folder / BEST
     _write(path, {**_state(learner, clock, wall_seconds), "eval_episode_return": episode_return})
     return path
@@ -59,12 +57,18 @@ def best_return(folder: Path) -> float:
 
 
 def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any]:
+    policy = learner.learner.state_dict()
+    if not all(bool(x.isfinite().all()) for x in policy.values() if x.is_floating_point()):
+        raise FloatingPointError(
+            f"the weights are not finite after {clock.updates} updates, and are not saved; lower learner.lr or "
+            "learner.max_grad_norm, and go on from the checkpoint before with resume=true"
+        )
     return {
         "format": FORMAT,
         "steps": clock.steps,
         "updates": clock.updates,
         "wall_seconds": wall_seconds,
-        "policy": learner.learner.state_dict(),
+        "policy": policy,
         "optimizer_name": type(learner.optimizer).__name__,
         "optimizer": learner.optimizer.state_dict(),
         "rng": torch.get_rng_state(),

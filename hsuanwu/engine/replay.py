@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,21 +70,32 @@ def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
 
 
 class _Video:
-    """An MP4 file that grows frame by frame; a context manager."""
+    """An MP4 file that grows frame by frame, and is not there before the first; a context manager."""
 
-    def __init__(self, path: Path, writer: Any) -> None:
-        self.path, self._writer = path, writer
+    def __init__(self, path: Path, writer_of: Callable[..., Any]) -> None:
+        self.path, self._writer_of = path, writer_of
+        self._writer: Any = None
 
     def append(self, frame: np.ndarray[Any, Any]) -> None:
         """Add a picture, ``[height, width, 3]`` uint8; odd sizes lose a row or column, as H.264 needs."""
+        if self._writer is None:
+            self._writer = self._open()
         height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
         self._writer.append_data(np.ascontiguousarray(frame[:height, :width]))
+
+    def _open(self) -> Any:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"--video: {self.path.parent} cannot be made ({error.strerror})") from error
+        return self._writer_of(str(self.path), fps=_FRAMES_PER_SECOND, macro_block_size=1)
 
     def __enter__(self) -> _Video:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _open_video(folder: Path) -> _Video:
@@ -92,9 +104,4 @@ def _open_video(folder: Path) -> _Video:
         import imageio_ffmpeg  # noqa: F401  the plug-in that writes MP4
     except ImportError as error:
         raise ConfigurationError(f"--video: {error.name} is not installed; pip install 'hsuanwu[video]'") from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"--video: {folder} cannot be made ({error.strerror})") from error
-    path = folder / "video.mp4"
-    return _Video(path, imageio.v2.get_writer(str(path), fps=_FRAMES_PER_SECOND, macro_block_size=1))
+    return _Video(folder / "video.mp4", imageio.v2.get_writer)

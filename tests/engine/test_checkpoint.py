@@ -10,7 +10,7 @@ import torch
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import DistributedTrainer
-from hsuanwu.engine.checkpoint import list_checkpoints, load_checkpoint
+from hsuanwu.engine.checkpoint import best_return, list_checkpoints, load_checkpoint, save_best
 
 
 def test_optimizer_arguments_that_need_more_than_was_saved_are_refused(composed):
@@ -72,6 +72,16 @@ def test_no_half_checkpoint_is_left(composed, tmp_path, monkeypatch):
         trainer.train()
     (saved,) = list_checkpoints(tmp_path / "run" / "checkpoints")[-1:]
     assert {path.suffix for path in saved.parent.iterdir()} == {".pt"}
+
+
+def test_weights_that_are_not_finite_are_not_saved_as_the_best(composed, tmp_path):
+    trainer = DistributedTrainer(composed("total_steps=400"))
+    trainer.train()
+    with torch.no_grad():
+        trainer.agent.learner.learner.critic.weight[0, 0] = math.nan
+    with pytest.raises(FloatingPointError, match="learner.lr"):
+        save_best(trainer.folder.checkpoints, trainer.agent.learner, trainer.clock, 1.0, 500.0)
+    assert best_return(trainer.folder.checkpoints) == -math.inf
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
