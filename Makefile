@@ -45,7 +45,7 @@ check: $(VENV)/dev.stamp docs
 docs: $(VENV)/docs.stamp
 	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(VENV)/core.stamp
+bench: $(VENV)/atari.stamp
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
 
 bench-peers: $(VENV)/atari.stamp $(PEERS:%=$(PEER_VENVS)/%.stamp)

@@ -5,7 +5,8 @@
     python benchmarks/learn.py --report                    # no training: the table and the pictures of what is there
 
 A run that has ended is not repeated; one that was stopped goes on where its last checkpoint is. The table
-(docs/learning.md) and the pictures (docs/images/learning/) are made of the runs' metrics.jsonl alone.
+(docs/learning.md) and the pictures (docs/images/learning/) are made of the runs' metrics.jsonl alone. Recipes without a
+run there keep the rows that they have.
 """
 
 from __future__ import annotations
@@ -112,19 +113,26 @@ def read(folder: Path) -> Run | None:
 
 def report(runs: Path) -> None:
     """Write the table between its marks, and a picture for each task that has a run."""
-    rows = [row for task in LADDER for row in _rows(task, runs)]
-    head = "| task | steps | at least | median | range | seeds | minutes a run | published |\n" + "|---" * 8 + "|"
     before, _, rest = TABLE.read_text("utf-8").partition(BEGIN)
-    TABLE.write_text(f"{before}{BEGIN}\n{head}\n{chr(10).join(rows)}\n{END}{rest.partition(END)[2]}", "utf-8")
+    table, _, after = rest.partition(END)
+    rows = [row for task in LADDER for row in _rows(task, runs) or _earlier_rows(task, table)]
+    head = "| task | steps | at least | median | range | seeds | minutes a run | published |\n" + "|---" * 8 + "|"
+    TABLE.write_text(f"{before}{BEGIN}\n{head}\n{chr(10).join(rows)}\n{END}{after}", "utf-8")
 
 
 def _rows(task: Task, runs: Path) -> list[str]:
     found = [run for folder in sorted((runs / task.recipe).glob("*")) if (run := read(folder)) is not None]
     if not found:
-        return [f"| `{task.recipe}` | | {task.bars[-1].least:g} | not run | | 0 | | {task.published} |"]
+        return []
     with suppress(ConfigurationError):  # no episode has ended in training: nothing to draw
         learning_curve([run.folder for run in found], PICTURES / f"{task.recipe}.png")
     return [_row(task, bar, found) for bar in task.bars]
+
+
+def _earlier_rows(task: Task, table: str) -> list[str]:
+    """Return what the table has of a task, from runs of somebody else; that it was not run where it has nothing."""
+    rows = [line for line in table.splitlines() if f"`{task.recipe}`" in line]
+    return rows or [f"| `{task.recipe}` | | {task.bars[-1].least:g} | not run | | 0 | | {task.published} |"]
 
 
 def _row(task: Task, bar: Bar, runs: list[Run]) -> str:

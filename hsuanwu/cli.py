@@ -45,7 +45,7 @@ def evaluate() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of environments and actions (default: 0)")
     parser.add_argument("--best", action="store_true", help="take the best checkpoint (see eval_interval)")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking the likeliest")
-    parser.add_argument("--video", type=Path, metavar="DIR", help="write the first episode into DIR as MP4")
+    parser.add_argument("--video", type=Path, metavar="DIR", help="write one more episode into DIR as MP4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     _make_own_modules_importable()

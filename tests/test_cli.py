@@ -215,10 +215,20 @@ def test_resume_keeps_the_settings_of_the_run(command):
     saved = yaml.safe_load(Path("here/config.yaml").read_text())
     assert saved["learner"]["lr"] == 0.005 and saved["learner"]["ent_coef"] == 0.5
     assert saved["encoder"]["hidden_dims"] == [5] and saved["envs_per_actor"] == 4
+    assert saved["resume"] is False, "a run that was resumed is repeated from its config.yaml, too"
     assert command(cli.train, "run_dir=here", "resume=true", "total_steps=3600", "learner.lr=0.001")[0] == 0
     lines = [json.loads(line) for line in Path("here/metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
     assert max(rates[-3:]) < 0.001, "the schedule goes on from the learning rate that was asked for"
+
+
+def test_resume_may_stand_in_a_file(command, tmp_path):
+    assert command(cli.train, *SMALL, "run_dir=here")[0] == 0
+    (tmp_path / "conf/experiment").mkdir(parents=True)
+    lines = "# @package _global_", "run_dir: here", "resume: true"
+    (tmp_path / "conf/experiment/more.yaml").write_text("\n".join(lines))
+    status, out, err = command(cli.train, "--config-dir", f"{tmp_path}/conf", "experiment=more", "total_steps=2400")
+    assert status == 0 and "steps more, 2,4" in out, err
 
 
 LOADED = """

@@ -106,6 +106,7 @@ def resumed(cfgs: DictConfig, overrides: Sequence[str]) -> DictConfig:
             run's configuration came from it.
     """
     saved = cast(DictConfig, OmegaConf.load(Path(cfgs.run_dir) / "config.yaml"))
+    saved.run_dir, saved.resume = cfgs.run_dir, cfgs.resume
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if key != "experiment":

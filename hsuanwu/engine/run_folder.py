@@ -61,7 +61,7 @@ def open_run_folder(cfgs: DictConfig) -> RunFolder:
     check_run_folder(cfgs)
     try:
         folder = RunFolder(_make_folder(cfgs))
-        resolved = OmegaConf.merge(cfgs, {"run_dir": str(folder.path)})
+        resolved = OmegaConf.merge(cfgs, {"run_dir": str(folder.path), "resume": False})  # so that it can be repeated
         partial = folder.config.with_suffix(".partial")
         OmegaConf.save(resolved, partial, resolve=True)
         partial.replace(folder.config)

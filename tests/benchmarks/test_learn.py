@@ -55,6 +55,16 @@ def test_table_and_pictures(tmp_path, pages, monkeypatch):
     assert (tmp_path / "pictures" / "impala_cartpole.png").exists()
 
 
+def test_a_recipe_without_runs_keeps_its_rows(tmp_path, pages, monkeypatch):
+    learned, other = ladder.Task("impala_cartpole", (ladder.Bar(475),), ""), ladder.Task("impala_acrobot", (), "")
+    monkeypatch.setattr(learn, "LADDER", (learned, other))
+    row = "| [`impala_acrobot`](images/learning/impala_acrobot.png) | 500,077 | -90 | **-80** | | 3 | 0.6 | |"
+    pages.write_text(f"{learn.BEGIN}\nhead\n| `impala_cartpole` | old |\n{row}\n{learn.END}\nafter\n")
+    write(tmp_path / "runs" / "impala_cartpole" / "1", lines_of(500.0))
+    learn.report(tmp_path / "runs")
+    assert row in pages.read_text() and "old" not in pages.read_text()
+
+
 def test_a_bar_that_is_missed_is_not_bold(tmp_path, pages, monkeypatch):
     monkeypatch.setattr(learn, "LADDER", (ladder.Task("impala_acrobot", (ladder.Bar(-90),), ""),))
     write(tmp_path / "runs" / "impala_acrobot" / "1", lines_of(-95.0))
