@@ -87,6 +87,7 @@ setup(
             *VIDEO,
         ],
         "docs": [
+            "latex2mathml>=3.77",
             "mkdocs>=1.6,<2",
             "mkdocs-gen-files>=0.5",
             "mkdocs-literate-nav>=0.6",

@@ -1,19 +1,16 @@
 """The trajectory: what actors write and learners read. Time-major, ``T`` steps of ``B`` environments.
 
-==== ============================== =====================================================================
-rows field                          meaning
-==== ============================== =====================================================================
-T+1  ``observation``                tensor, or nest of tensors
-T+1  ``is_first``                   bool: this observation begins an episode; recurrent state is reset
-                                    *before* it is consumed
-T+1  ``last_action, last_reward``   what led here (zeros where ``is_first``)
-T    ``action, log_prob``           chosen at row t, and its log-probability under the behaviour policy
-T    ``reward``                     raw reward of ``action[t]``
-T    ``terminated, truncated``      bool: how ``action[t]`` ended the episode, if it did
-T    ``valid``                      False where the environment ignored the action to reset itself
--    ``init_state``                 recurrent state before row 0, ``[B, ...]`` leaves; ``()`` without
--    ``policy_version``             version of the weights that acted, ``[B]``
-==== ============================== =====================================================================
+| rows | field | meaning |
+|---|---|---|
+| T+1 | `observation` | tensor, or nest of tensors |
+| T+1 | `is_first` | bool: this observation begins an episode; recurrent state is reset *before* it is consumed |
+| T+1 | `last_action`, `last_reward` | what led here (zeros where `is_first`) |
+| T | `action`, `log_prob` | chosen at row t, and its log-probability under the behaviour policy |
+| T | `reward` | raw reward of `action[t]` |
+| T | `terminated`, `truncated` | bool: how `action[t]` ended the episode, if it did |
+| T | `valid` | False where the environment ignored the action to reset itself |
+| - | `init_state` | recurrent state before row 0, `[B, ...]` leaves; `()` without |
+| - | `policy_version` | version of the weights that acted, `[B]` |
 
 After an end at row t, ``observation[t + 1]`` is the true final observation, so that its value is always
 the right bootstrap; row t + 1 is then invalid, and row t + 2 is first. Actions are what the distribution

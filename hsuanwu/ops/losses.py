@@ -18,7 +18,7 @@ from hsuanwu.ops.vtrace import check_clip, importance_ratios
 
 
 def policy_gradient_loss(log_probs: Tensor, advantages: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
-    r"""Return the policy-gradient loss :math:`-\sum_t A_t \log \pi(a_t | x_t)`.
+    r"""Return the policy-gradient loss \(-\sum_t A_t \log \pi(a_t | x_t)\).
 
     Args:
         log_probs: ``[T, B]``, log-probabilities of the actions taken, under the policy that is trained.
@@ -44,7 +44,7 @@ def policy_gradient_loss(log_probs: Tensor, advantages: Tensor, mask: Tensor | N
 
 
 def baseline_loss(values: Tensor, targets: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
-    r"""Return the value function's loss :math:`\sum_t \frac{1}{2} (v_t - V(x_t))^2`.
+    r"""Return the value function's loss \(\sum_t \frac{1}{2} (v_t - V(x_t))^2\).
 
     Args:
         values: ``[T, B]``, V of each row's observation.
@@ -70,7 +70,7 @@ def baseline_loss(values: Tensor, targets: Tensor, mask: Tensor | None, reductio
 
 
 def entropy_loss(entropies: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
-    r"""Return the entropy loss :math:`-\sum_t H(\pi(\cdot | x_t))`; to lower it is to explore more.
+    r"""Return the entropy loss \(-\sum_t H(\pi(\cdot | x_t))\); to lower it is to explore more.
 
     Args:
         entropies: ``[T, B]``, entropy of the policy at each row, in nats.
@@ -94,7 +94,7 @@ def entropy_loss(entropies: Tensor, mask: Tensor | None, reduction: str) -> Tens
 
 
 def bound_loss(excesses: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
-    r"""Return the loss of actions meant for beyond their bounds, :math:`\sum_t e(\pi(\cdot | x_t))`.
+    r"""Return the loss of actions meant for beyond their bounds, \(\sum_t e(\pi(\cdot | x_t))\).
 
     Args:
         excesses: ``[T, B]``, squared distances from the bounds (``Distribution.excess``).
@@ -117,7 +117,7 @@ def bound_loss(excesses: Tensor, mask: Tensor | None, reduction: str) -> Tensor:
 
 @torch.no_grad()
 def explained_variance(targets: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-    r"""Return how much of the targets' variance the values explain: :math:`1 - Var(v - V) / Var(v)`.
+    r"""Return how much of the targets' variance the values explain: \(1 - Var(v - V) / Var(v)\).
 
     Args:
         targets: ``[T, B]``, what the values should be.

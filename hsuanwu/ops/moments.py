@@ -63,11 +63,11 @@ def combine(first: Moments, second: Moments) -> Moments:
 def return_scale(mean: Tensor, mean_square: Tensor, discount: float) -> Tensor:
     r"""Return the root mean square of discounted sums of rewards, as if rewards were independent of each other.
 
-    With :math:`G_t = r_t + \gamma (1 - f_t) G_{t-1}`, where :math:`f_t` is 1 in the first step of an episode, and the
+    With \(G_t = r_t + \gamma (1 - f_t) G_{t-1}\), where \(f_t\) is 1 in the first step of an episode, and the
     means of both sides, and of their squares, taken to be equal in the long run:
 
-    .. math:: \bar G = \frac{\bar r}{1 - \gamma (1 - \bar f)}, \qquad
-        \overline{G^2} = \frac{\overline{r^2} + 2 \gamma (1 - \bar f) \bar r \bar G}{1 - \gamma^2 (1 - \bar f)}
+    \[ \bar G = \frac{\bar r}{1 - \gamma (1 - \bar f)}, \qquad
+      \overline{G^2} = \frac{\overline{r^2} + 2 \gamma (1 - \bar f) \bar r \bar G}{1 - \gamma^2 (1 - \bar f)} \]
 
     Only means over single steps are needed: no environment has to be followed from one rollout to the next.
 

@@ -35,7 +35,7 @@ def generalized_advantages(
 ) -> Tensor:
     r"""Return generalized advantage estimates, GAE(lambda).
 
-    .. math:: A_t = \delta_t + \gamma_t \lambda A_{t+1}, \qquad \delta_t = r_t + \gamma_t V(x_{t+1}) - V(x_t)
+    \[ A_t = \delta_t + \gamma_t \lambda A_{t+1}, \qquad \delta_t = r_t + \gamma_t V(x_{t+1}) - V(x_t) \]
 
     Args:
         discounts: gamma, and 0 where the task terminated.
@@ -80,9 +80,9 @@ def lambda_returns(
 ) -> Tensor:
     r"""Return lambda-returns, TD(lambda): the mixture of all n-step returns.
 
-    .. math:: G_t = r_t + \gamma_t \big((1 - \lambda) V(x_{t+1}) + \lambda G_{t+1}\big)
+    \[ G_t = r_t + \gamma_t \big((1 - \lambda) V(x_{t+1}) + \lambda G_{t+1}\big) \]
 
-    with :math:`V(x_{t+1})` for :math:`G_{t+1}` at the end of a segment. Equal to the advantages of GAE(lambda)
+    with \(V(x_{t+1})\) for \(G_{t+1}\) at the end of a segment. Equal to the advantages of GAE(lambda)
     plus the values.
 
     Args:
@@ -125,7 +125,7 @@ def discounted_returns(
 ) -> Tensor:
     r"""Return discounted sums of rewards to the end of each segment, plus the bootstrap there.
 
-    .. math:: G_t = r_t + \gamma_t G_{t+1}, \qquad G_{e+1} = V(x_{e+1}) \text{ after the last row } e
+    \[ G_t = r_t + \gamma_t G_{t+1}, \qquad G_{e+1} = V(x_{e+1}) \text{ after the last row } e \]
 
     Args:
         discounts: gamma, and 0 where the task terminated.
@@ -160,9 +160,9 @@ def n_step_returns(
 ) -> Tensor:
     r"""Return n-step returns: up to n rewards of the segment, then the bootstrap.
 
-    .. math:: G^{(1)}_t = r_t + \gamma_t V(x_{t+1}), \qquad G^{(n)}_t = r_t + \gamma_t G^{(n-1)}_{t+1}
+    \[ G^{(1)}_t = r_t + \gamma_t V(x_{t+1}), \qquad G^{(n)}_t = r_t + \gamma_t G^{(n-1)}_{t+1} \]
 
-    with :math:`V(x_{t+1})` for :math:`G_{t+1}` at the end of a segment.
+    with \(V(x_{t+1})\) for \(G_{t+1}\) at the end of a segment.
 
     Args:
         discounts: gamma, and 0 where the task terminated.

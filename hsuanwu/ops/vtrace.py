@@ -46,15 +46,14 @@ def vtrace(
 ) -> VTrace:
     r"""Return the V-trace targets and the policy-gradient advantages of a stretch of experience.
 
-    .. math::
-        v_s = V(x_s) + \sum_{t \ge s} \Big(\prod_{i=s}^{t-1} \gamma_i c_i\Big) \delta_t, \qquad
-        \delta_t = \rho_t \big(r_t + \gamma_t V(x_{t+1}) - V(x_t)\big)
+    \[ v_s = V(x_s) + \sum_{t \ge s} \Big(\prod_{i=s}^{t-1} \gamma_i c_i\Big) \delta_t, \qquad
+      \delta_t = \rho_t \big(r_t + \gamma_t V(x_{t+1}) - V(x_t)\big) \]
 
-        \rho_t = \min(\bar\rho, \pi/\mu), \qquad c_t = \lambda \min(\bar c, \pi/\mu), \qquad
-        \text{advantage}_s = \min(\bar\rho_{pg}, \pi/\mu) \big(r_s + \gamma_s v_{s+1} - V(x_s)\big)
+    \[ \rho_t = \min(\bar\rho, \pi/\mu), \qquad c_t = \lambda \min(\bar c, \pi/\mu), \qquad
+      \text{advantage}_s = \min(\bar\rho_{pg}, \pi/\mu) \big(r_s + \gamma_s v_{s+1} - V(x_s)\big) \]
 
     The sum ends with the segment of s: at a cut, before an invalid row, or at row T - 1. On the last row t of
-    a segment :math:`v_{t+1}` is ``next_values[t]``. Nothing that stands after a segment, NaN and infinity
+    a segment \(v_{t+1}\) is ``next_values[t]``. Nothing that stands after a segment, NaN and infinity
     included, reaches it.
 
     Args:

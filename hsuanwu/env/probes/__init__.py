@@ -3,16 +3,16 @@
 Importing this package registers them with gymnasium, so that they are reached by ids such as
 ``hsuanwu.env.probes:HsuanwuIdentityDiscrete-v0``:
 
-================================ ==============================================================================
-``HsuanwuIdentityDiscrete-v0``   the action must be the context; best return 100 (also ``MultiDiscrete``,
-                                 ``MultiBinary``, ``Box``, ``Dict``)
-``HsuanwuTimeLimitValue-v0``     the value is ``1 / (1 - discount)`` if and only if truncation bootstraps
-``HsuanwuTerminalValue-v0``      the value of step t is that of the rewards still to come
-``HsuanwuMemory-v0``             only memory of the first observation earns the reward; best return 1
-``HsuanwuCounter-v0``            each observation and reward says what it is (``HsuanwuCounterNextStep-v0``,
-                                 ``...SameStep-v0`` and ``...Disabled-v0`` have native vectors in those modes)
-================================ ==============================================================================
+| id | what it asks |
+|---|---|
+| `HsuanwuIdentityDiscrete-v0` | the action must be the context; best return 100 |
+| `HsuanwuTimeLimitValue-v0` | the value is `1 / (1 - discount)` if and only if truncation bootstraps |
+| `HsuanwuTerminalValue-v0` | the value of step t is that of the rewards still to come |
+| `HsuanwuMemory-v0` | only memory of the first observation earns the reward; best return 1 |
+| `HsuanwuCounter-v0` | each observation and reward says what it is |
 
+`HsuanwuIdentity...` are also there for `MultiDiscrete`, `MultiBinary`, `Box` and `Dict`;
+`HsuanwuCounterNextStep-v0`, `...SameStep-v0` and `...Disabled-v0` have native vectors that reset in those modes.
 ``make_identity_dm_env`` and ``make_counter_dm_env`` are factories for ``env=dm_env``.
 """
 

@@ -42,7 +42,7 @@ class IMPALALearner(Learner):
         device: where ``learner`` lives, ``"cpu"`` or ``"cuda:0"`` say; ``actor`` lives on the CPU.
         feature_dim: size of the encoder's features, and of the LSTM's state.
         lr: learning rate at the start.
-        eps: RMSprop's epsilon, added to the root of the mean square.
+        eps: the optimizer's epsilon, where it has one; RMSprop and Adam add it to the root of the mean square.
         use_lstm: whether the policy has memory; it then reads the last action and reward too.
         ent_coef: weight of the entropy bonus.
         baseline_coef: weight of the value loss.
