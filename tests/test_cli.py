@@ -222,6 +222,17 @@ def test_resume_keeps_the_settings_of_the_run(command):
     assert max(rates[-3:]) < 0.001, "the schedule goes on from the learning rate that was asked for"
 
 
+def test_resume_keeps_an_environment_that_is_only_named(command):
+    task = ["env=dm_env", "env.factory=hsuanwu.env.probes:make_counter_dm_env", "env.kwargs.lengths=[7, 8]"]
+    status, _, err = command(cli.train, *SMALL, *task, "run_dir=here")
+    assert status == 0, err
+    named = ["env=dm_env", "learner=impala", "learner.lr=0.001"]
+    status, _, err = command(cli.train, "run_dir=here", "resume=true", "total_steps=2400", *named)
+    assert status == 0, err
+    saved = yaml.safe_load(Path("here/config.yaml").read_text())
+    assert saved["env"]["kwargs"] == {"lengths": [7, 8]} and saved["learner"]["lr"] == 0.001
+
+
 def test_resume_may_stand_in_a_file(command, tmp_path):
     assert command(cli.train, *SMALL, "run_dir=here")[0] == 0
     (tmp_path / "conf/experiment").mkdir(parents=True)

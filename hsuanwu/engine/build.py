@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from hsuanwu.engine.config import RUN_KEYS, wiring_names
 from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import Actor
 from hsuanwu.runtime.group import check_stagger
-from hsuanwu.runtime.transport import Transport
+from hsuanwu.runtime.transport import ActorError, Transport
 from hsuanwu.runtime.weights import WeightBoard
 from hsuanwu.xploit.encoder import (
     Encoder,
@@ -223,11 +224,20 @@ def _check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
 
 
 def _look_at(env_factory: EnvFactory, stagger_steps: int) -> tuple[Space, Space]:
-    """Return the spaces of an environment that is built for that alone, if it can begin as it shall."""
+    """Return the spaces of an environment that is built for that alone, if it can begin as it shall.
+
+    Raises:
+        ActorError: if it fails when it is reset.
+    """
     env = env_factory(1)
     try:
         check_stagger(env, stagger_steps)
+        env.reset(0)
         return env.observation_space, env.action_space
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ActorError(0, traceback.format_exc()) from error
     finally:
         env.close()
 

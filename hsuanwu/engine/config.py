@@ -27,6 +27,7 @@ import hsuanwu.xplore.augmentation
 import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules in the registry
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS, options
+from hsuanwu.engine.run_folder import RunFolder
 
 PLUGIN_GROUP = "hsuanwu.plugins"
 """Entry points of this group are loaded before groups are made: modules of strangers register themselves."""
@@ -103,15 +104,23 @@ def resumed(cfgs: DictConfig, overrides: Sequence[str]) -> DictConfig:
     Args:
         cfgs: as composed; ``run_dir`` holds a run.
         overrides: what the user wrote, ``"learner.lr=1e-3"`` say. ``experiment=...`` changes nothing: the
-            run's configuration came from it.
+            run's configuration came from it. Neither does ``env=atari`` in a run of Atari: it names what is there, so
+            that Hydra knows its keys.
     """
-    saved = cast(DictConfig, OmegaConf.load(Path(cfgs.run_dir) / "config.yaml"))
+    saved = RunFolder(Path(cfgs.run_dir)).load_config()
     saved.run_dir, saved.resume = cfgs.run_dir, cfgs.resume
     for override in overrides:
-        key = override.partition("=")[0].lstrip("+~")
-        if key != "experiment":
+        key, _, value = override.lstrip("+~").partition("=")
+        if key != "experiment" and not _is_there(saved, key, value):
             OmegaConf.update(saved, key, OmegaConf.select(cfgs, key), merge=False, force_add=True)
     return saved
+
+
+def _is_there(saved: DictConfig, key: str, value: str) -> bool:
+    """Return whether an override chooses the module, by its name in the registry, that a run has already."""
+    if key not in KINDS or value not in options(key):
+        return False
+    return bool(OmegaConf.select(saved, f"{key}._target_") == target_path(options(key)[value]))
 
 
 def load_plugins() -> None:

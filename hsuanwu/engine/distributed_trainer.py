@@ -107,17 +107,14 @@ class DistributedTrainer:
             try:
                 self._loop(runtime, reporter)
             finally:
-                runtime.transport.close()
-                self._earlier_seconds, self._start = self.wall_seconds, None
-                if clock.updates:
-                    self._save_at_the_end()
-        takes_turns = not runtime.transport.is_concurrent
+                with interrupts_held():  # a second Ctrl-C may not cost the weights
+                    self._end(runtime)
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
         verdict = bottleneck(
             **shares,
             num_actors=cfgs.num_actors,
             num_cores=num_cores(),
-            takes_turns=takes_turns,
+            takes_turns=not runtime.transport.is_concurrent,
             processor_share=reporter.window.actor_processor_share(),
         )
         return {
@@ -130,14 +127,17 @@ class DistributedTrainer:
             "bottleneck": verdict,
         }
 
-    def _save_at_the_end(self) -> None:
-        """Save what was reached; that it is not finite need not be said of a run that has ended by it."""
-        with interrupts_held():
-            try:
+    def _end(self, runtime: Runtime) -> None:
+        """Save what was reached, and stop the actors; weights that are not finite need not be told twice."""
+        self._earlier_seconds, self._start = self.wall_seconds, None
+        try:
+            if self.clock.updates:
                 self.save()
-            except FloatingPointError as error:
-                if not isinstance(error.__context__, FloatingPointError):
-                    raise
+        except FloatingPointError as error:
+            if not isinstance(error.__context__, FloatingPointError):
+                raise
+        finally:
+            runtime.transport.close()
 
     def _loop(self, runtime: Runtime, reporter: Reporter) -> None:
         learner, clock = self.agent.learner, self.clock
@@ -245,7 +245,7 @@ class DistributedTrainer:
 
 def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:
     """Check that a run is not cut short afterwards: its folder would tell of another one."""
-    before = cast(DictConfig, OmegaConf.load(RunFolder(Path(cfgs.run_dir)).config))
+    before = RunFolder(Path(cfgs.run_dir)).load_config()
     found = cfgs.total_steps
     if found < min(before.total_steps, clock.steps):
         raise ConfigurationError(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from hsuanwu.engine.event_file import EventFile
 from hsuanwu.engine.run_folder import RunFolder
 
-_EPISODES_HEAD = "step,episode_return,episode_length\n"
+_HEAD = "step,episode_return,episode_length\n"
 _ROW = re.compile(r"\d+,[^,]+,\d+\n")
-"""A whole row of ``episodes.csv``; a run that was killed may leave a torn one."""
+"""A whole row of ``episodes.csv``, a run that was killed may leave a torn one; its step is the one that its batch began
+at, so that a row of a checkpoint's step is of the batch after it."""
 
 
 class Logger:
@@ -20,7 +23,7 @@ class Logger:
 
     Args:
         folder: the run's folder; files that are there already are continued.
-        from_step: lines after this step are dropped, left by a run that died after its last checkpoint.
+        from_step: what was written after the checkpoint of this step is dropped: the run died, and goes on from there.
     """
 
     def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
@@ -58,12 +61,18 @@ def _json_value(value: float | None) -> float | None:
 
 
 def _truncate(folder: RunFolder, from_step: int) -> None:
-    if folder.metrics.exists():
-        kept = [line for line in folder.metrics.read_text("utf-8").splitlines() if _step_of(line) <= from_step]
-        folder.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-    rows = folder.episodes.read_text("utf-8").splitlines(keepends=True) if folder.episodes.exists() else []
-    kept = [row for row in rows if _ROW.fullmatch(row) and int(row.partition(",")[0]) <= from_step]
-    folder.episodes.write_text("".join([_EPISODES_HEAD, *kept]), "utf-8")
+    _keep(folder.metrics, lambda line: line.endswith("\n") and _step_of(line) <= from_step)
+    _keep(folder.episodes, lambda row: bool(_ROW.fullmatch(row)) and int(row.partition(",")[0]) < from_step, _HEAD)
+
+
+def _keep(path: Path, is_kept: Callable[[str], bool], head: str = "") -> None:
+    """Drop lines of a file, which is whole at any time: the old one or the new one."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    kept = head + "".join(line for line in text.splitlines(keepends=True) if is_kept(line))
+    if kept != text:
+        partial = path.with_suffix(".partial")
+        partial.write_text(kept, "utf-8")
+        os.replace(partial, path)
 
 
 def _step_of(line: str) -> float:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.build import Agent, build_agent, check_run_keys
@@ -17,6 +16,7 @@ from hsuanwu.engine.evaluator import EPISODES, evaluate
 from hsuanwu.engine.run_folder import RunFolder
 
 _FRAMES_PER_SECOND = 30
+_LEAST_PIXELS = 160
 
 
 def evaluate_run(
@@ -61,7 +61,7 @@ def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
     """
     if not folder.config.exists():
         raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
-    cfgs = complete(cast(DictConfig, OmegaConf.load(folder.config)))
+    cfgs = complete(folder.load_config())
     cfgs.device = "cpu"
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
@@ -77,9 +77,14 @@ class _Video:
         self._writer: Any = None
 
     def append(self, frame: np.ndarray[Any, Any]) -> None:
-        """Add a picture, ``[height, width, 3]`` uint8; odd sizes lose a row or column, as H.264 needs."""
+        """Add a picture, ``[height, width, 3]`` uint8; odd sizes lose a row or column, as H.264 needs.
+
+        Tiny pictures are enlarged.
+        """
         if self._writer is None:
             self._writer = self._open()
+        scale = max(1, _LEAST_PIXELS // min(frame.shape[:2]))
+        frame = frame.repeat(scale, 0).repeat(scale, 1)
         height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
         self._writer.append_data(np.ascontiguousarray(frame[:height, :width]))
 

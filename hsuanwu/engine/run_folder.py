@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from hsuanwu.common.errors import ConfigurationError
 
@@ -28,6 +29,17 @@ class RunFolder:
         self.episodes = path / "episodes.csv"
         self.checkpoints = path / "checkpoints"
         self.learning_curve = path / "learning_curve.png"
+
+    def load_config(self) -> DictConfig:
+        """Return what ``config.yaml`` holds.
+
+        Raises:
+            ConfigurationError: if it is no YAML.
+        """
+        try:
+            return cast(DictConfig, OmegaConf.load(self.config))
+        except YAMLError as error:
+            raise ConfigurationError(f"run_dir: {self.config} is no YAML ({' '.join(str(error).split())})") from error
 
 
 def check_run_folder(cfgs: DictConfig) -> None:

@@ -35,7 +35,8 @@ class AtariEnvFactory:
         repeat_action_probability: probability that a frame repeats the action before ("sticky actions";
             0.25 in Machado et al.).
         noop_max: greatest number of idle steps at the start; 0 for none.
-        episodic_life: whether a lost life is a termination.
+        episodic_life: whether a lost life is a termination; the game begins anew then, and an episode is one life, in
+            evaluations too.
         max_frames_per_episode: frames until an episode is cut; 108000 are 30 minutes of play.
         full_action_space: whether all 18 actions are offered, not just those that the game uses.
         fire_on_reset: whether FIRE is pressed at the start in games that wait for it.

@@ -23,6 +23,8 @@ def is_headless() -> bool:
 def draw(render: Callable[[], Any]) -> Array:
     """Return the picture that ``render()`` gives, ``[height, width, 3]`` uint8, as an array of its own.
 
+    Floats in [0, 1] become bytes.
+
     Raises:
         ConfigurationError: if it gives anything else, or needs something that is not installed.
 
@@ -37,6 +39,8 @@ def draw(render: Callable[[], Any]) -> Array:
     if picture is None:
         raise ConfigurationError("env: gave no picture; build it with render=True")
     array = np.array(picture)
+    if np.issubdtype(array.dtype, np.floating) and array.size and array.min() >= 0.0 and array.max() <= 1.0:
+        array = np.round(array * 255.0).astype(np.uint8)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise ConfigurationError(
             f"env: a picture is [height, width, 3] uint8, but render() gave {array.shape} {array.dtype}"

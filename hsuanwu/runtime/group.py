@@ -21,7 +21,8 @@ class Group:
         env: the environments.
         policy: acts; shared with other groups.
         seed: of the environments.
-        stagger_steps: above 0, environments begin with less than so many random actions, another number each.
+        stagger_steps: above 0, environments begin with less than so many random actions, another number each; the
+            episodes that begin so are not counted.
 
     Raises:
         ConfigurationError: if ``stagger_steps`` is above 0 and the environments can only step together.
@@ -41,6 +42,7 @@ class Group:
         self._has_ended = np.zeros(num_envs, bool)
         self._episode_return = np.zeros(num_envs)
         self._episode_length = np.zeros(num_envs, np.int64)
+        self._is_whole = np.full(num_envs, not stagger_steps)  # whether the policy has played all of it
 
     def begin(self, view: SlotView, version: int) -> None:
         """Write what stands before row 0, and what is seen in it."""
@@ -88,10 +90,12 @@ class Group:
         self._episode_length += view.arrays.valid[t]
         ended = self._has_ended
         if ended.any():
-            np.multiply(self._episode_return, ended, out=view.episode_return[t])
-            np.multiply(self._episode_length, ended, out=view.episode_length[t])
+            told = ended & self._is_whole
+            np.multiply(self._episode_return, told, out=view.episode_return[t])
+            np.multiply(self._episode_length, told, out=view.episode_length[t])
             self._episode_return[ended] = 0
             self._episode_length[ended] = 0
+            self._is_whole |= ended
 
     def _to_device(self, x: torch.Tensor) -> torch.Tensor:
         return x.to(self._device, non_blocking=True)

@@ -1,6 +1,7 @@
-"""An environment that breaks."""
+"""Environments that break."""
 
 import gymnasium
+import numpy as np
 
 
 class Fragile(gymnasium.Wrapper):
@@ -15,3 +16,17 @@ class Fragile(gymnasium.Wrapper):
         if self._left < 0:
             raise ValueError("broken on purpose")
         return super().step(action)
+
+
+class Longer(gymnasium.ObservationWrapper):
+    """Shows one number more than its space says."""
+
+    def observation(self, observation):
+        return np.append(observation, np.float32(0))
+
+
+class NeverBegins(gymnasium.Wrapper):
+    """Cannot be reset."""
+
+    def reset(self, **kwargs):
+        raise ValueError("broken on purpose")

@@ -152,6 +152,39 @@ def test_an_exception_in_an_environment_is_told_and_the_weights_are_kept(compose
     assert list_checkpoints(trainer.folder.checkpoints)
 
 
+def test_a_second_interrupt_does_not_cost_the_weights(composed):
+    trainer = DistributedTrainer(composed("checkpoint_interval=100_000"))
+    transport = trainer._runtime.transport
+    close = transport.close
+
+    def interrupted():
+        close()
+        raise KeyboardInterrupt
+
+    transport.close = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert list_checkpoints(trainer.folder.checkpoints)
+
+
+def test_episodes_that_begin_with_random_actions_are_not_counted(composed):
+    overrides = ["env=pendulum", "env.native_vector=false", "env.kwargs.max_episode_steps=20", "stagger_steps=20"]
+    trainer = DistributedTrainer(composed(*overrides, "eval_episodes=1"))
+    trainer.train()
+    lengths = [int(row.split(",")[2]) for row in trainer.folder.episodes.read_text().splitlines()[1:]]
+    assert len(lengths) > 20 and set(lengths) == {20}
+
+
+def test_an_environment_that_contradicts_its_space_is_told_before_anything_is_written(composed, tmp_path):
+    overrides = ["env=gymnasium", "env.id=CartPole-v1", "env.wrappers=[tests.engine.fragile.Longer]"]
+    with pytest.raises(ConfigurationError, match=r"\(5,\)"):
+        DistributedTrainer(composed(*overrides))
+    overrides[-1] = "env.wrappers=[tests.engine.fragile.NeverBegins]"
+    with pytest.raises(ActorError, match="broken on purpose"):
+        DistributedTrainer(composed(*overrides))
+    assert not (tmp_path / "run").exists()
+
+
 def test_missing_run_keys_take_the_shipped_values(composed):
     cfgs = composed()
     del cfgs.__dict__["_content"]["log_interval"]

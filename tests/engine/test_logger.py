@@ -1,5 +1,7 @@
 """The files of the log hold whole lines, however a run ended."""
 
+import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -55,6 +57,38 @@ def test_torn_and_younger_rows_are_dropped(folder):
     folder.episodes.write_text(f"{HEAD}\n5,1,2\n30,1,2\n9,1\n7,-2.5,3\n12")
     Logger(folder, 20).close()
     assert rows_of(folder) == [HEAD, "5,1,2", "7,-2.5,3"]
+
+
+def test_rows_of_the_batch_after_the_checkpoint_are_dropped(folder):
+    """A batch's episodes are written with the step that it began at."""
+    folder.episodes.write_text(f"{HEAD}\n10,1,2\n20,1,2\n")
+    folder.metrics.write_text('{"step": 20}\n{"step": 30}\n')
+    Logger(folder, 20).close()
+    assert rows_of(folder) == [HEAD, "10,1,2"]
+    assert folder.metrics.read_text() == '{"step": 20}\n'
+
+
+def test_nothing_is_lost_on_a_full_disk(folder, monkeypatch):
+    folder.metrics.write_text('{"step": 10}\n' * 9 + '{"step": 1')
+    before = folder.metrics.read_text()
+
+    def fails(path, text, encoding):
+        with path.open("w") as file:
+            file.write(text[:20])
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_text", fails)
+    with pytest.raises(OSError, match="no space"):
+        Logger(folder, 20)
+    assert folder.metrics.read_text() == before
+
+
+def test_a_log_that_is_whole_is_not_written_anew(folder):
+    Logger(folder).close()
+    os.utime(folder.metrics, (1, 1))
+    os.utime(folder.episodes, (1, 1))
+    Logger(folder, 20).close()
+    assert folder.metrics.stat().st_mtime == folder.episodes.stat().st_mtime == 1
 
 
 def test_an_empty_file_gets_its_head(folder):

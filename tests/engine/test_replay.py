@@ -1,11 +1,13 @@
 """Evaluation from a run folder."""
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import DistributedTrainer
-from hsuanwu.engine.replay import evaluate_run
+from hsuanwu.engine.replay import _open_video, evaluate_run
+from hsuanwu.env.picture import draw
 
 
 def test_a_run_from_before_a_key_was_there(composed, tmp_path):
@@ -33,3 +35,26 @@ def test_a_folder_for_a_video_that_cannot_be_made_is_told(composed, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"--video: .*file/video cannot be made \(Not a directory\)"):
         evaluate_run(tmp_path / "run", 2, 0, video_dir=tmp_path / "file" / "video")
+
+
+def test_a_broken_configuration_is_told(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: [1")
+    with pytest.raises(ConfigurationError, match="config.yaml is no YAML"):
+        evaluate_run(tmp_path, 2, 0)
+
+
+def test_a_tiny_picture_of_floats_becomes_a_video(tmp_path):
+    imageio = pytest.importorskip("imageio.v3")
+    pytest.importorskip("imageio_ffmpeg")
+    picture = np.zeros((10, 10, 3))
+    picture[:5] = 1.0
+    with _open_video(tmp_path) as video:
+        for _ in range(3):
+            video.append(draw(lambda: picture))
+    (first, *_) = imageio.imiter(tmp_path / "video.mp4")
+    assert first.shape == (160, 160, 3) and first[:70].min() > 200 and first[90:].max() < 50
+
+
+def test_floats_beyond_1_are_no_picture():
+    with pytest.raises(ConfigurationError, match="uint8, but render"):
+        draw(lambda: np.full((4, 4, 3), 200.0))
