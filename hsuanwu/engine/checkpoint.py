@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.run_folder import replaced
 from hsuanwu.xploit.learner import Learner
 
 FORMAT = 1
@@ -77,13 +77,8 @@ def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any
 
 def _write(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
+    with replaced(path) as partial:
         torch.save(state, partial)
-        os.replace(partial, path)
-    except BaseException:  # Ctrl-C, or a full disk
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

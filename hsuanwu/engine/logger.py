@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from hsuanwu.engine.event_file import EventFile
-from hsuanwu.engine.run_folder import RunFolder
+from hsuanwu.engine.run_folder import RunFolder, replaced
 
 _HEAD = "step,episode_return,episode_length\n"
 _ROW = re.compile(r"\d+,[^,]+,\d+\n")
@@ -70,9 +69,8 @@ def _keep(path: Path, is_kept: Callable[[str], bool], head: str = "") -> None:
     text = path.read_text("utf-8") if path.exists() else ""
     kept = head + "".join(line for line in text.splitlines(keepends=True) if is_kept(line))
     if kept != text:
-        partial = path.with_suffix(".partial")
-        partial.write_text(kept, "utf-8")
-        os.replace(partial, path)
+        with replaced(path) as partial:
+            partial.write_text(kept, "utf-8")
 
 
 def _step_of(line: str) -> float:

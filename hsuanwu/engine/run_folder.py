@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.env.imports import one_line
 
 
 class RunFolder:
@@ -39,7 +41,19 @@ class RunFolder:
         try:
             return cast(DictConfig, OmegaConf.load(self.config))
         except YAMLError as error:
-            raise ConfigurationError(f"run_dir: {self.config} is no YAML ({' '.join(str(error).split())})") from error
+            raise ConfigurationError(f"run_dir: {self.config} is no YAML ({one_line(error)})") from error
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a path to write a file's new content to: whole, it takes the place of ``path``; else no trace is left."""
+    partial = path.with_suffix(".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:  # Ctrl-C, or a full disk
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def check_run_folder(cfgs: DictConfig) -> None:
@@ -74,9 +88,8 @@ def open_run_folder(cfgs: DictConfig) -> RunFolder:
     try:
         folder = RunFolder(_make_folder(cfgs))
         resolved = OmegaConf.merge(cfgs, {"run_dir": str(folder.path), "resume": False})  # so that it can be repeated
-        partial = folder.config.with_suffix(".partial")
-        OmegaConf.save(resolved, partial, resolve=True)
-        partial.replace(folder.config)
+        with replaced(folder.config) as partial:
+            OmegaConf.save(resolved, partial, resolve=True)
     except OSError as error:
         raise ConfigurationError(f"run_dir: {cfgs.run_dir or 'runs'} cannot be written ({error.strerror})") from error
     return folder
