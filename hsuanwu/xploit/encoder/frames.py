@@ -10,6 +10,9 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Box, Dict, Space
 from hsuanwu.ops.features import is_channels_last
 
+_TENSOR_CORE_CHANNELS = 8
+"""Of 16 bits: with four channels, cuDNN takes an algorithm without tensor cores that is ten times slower."""
+
 
 def frame_shape(space: Space) -> tuple[int, int, int] | None:
     """Return ``(channels, height, width)`` of a space of frames; None if its elements are no frames.
@@ -83,7 +86,17 @@ class FrameConv2d(nn.Conv2d):
         device = frames.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
         weight = self.weight / 255 if frames.dtype == torch.uint8 else self.weight
-        return functional.conv2d(frames.to(dtype), weight, self.bias, self.stride, self.padding)
+        frames = frames.to(dtype)
+        if device == "cuda" and dtype.itemsize < weight.dtype.itemsize:
+            frames, weight = _whole_words(frames), _whole_words(weight)
+        return functional.conv2d(frames, weight, self.bias, self.stride, self.padding)
+
+
+def _whole_words(x: Tensor) -> Tensor:
+    """Return ``[N, C, H, W]`` with channels of zeros behind, so that they are a multiple of what tensor cores read."""
+    missing = -x.shape[1] % _TENSOR_CORE_CHANNELS
+    padded = functional.pad(x, (0, 0, 0, 0, 0, missing)) if missing else x
+    return padded.contiguous(memory_format=torch.channels_last)
 
 
 def num_outputs(trunk: nn.Module, shape: tuple[int, int, int]) -> int:

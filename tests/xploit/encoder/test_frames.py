@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from hsuanwu.common.spaces import Box
-from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames
+from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, _whole_words
 
 BYTES = torch.randint(0, 256, (5, 4, 13, 11), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -80,3 +80,23 @@ def test_the_layout_of_memory_is_channels_last_and_the_shape_is_not(dtype):
         assert torch.equal(found, first) and found.dtype == dtype, "bytes stay bytes"
         assert found.is_contiguous(memory_format=torch.channels_last)
     assert found.data_ptr() == last.data_ptr(), "what has the layout is not copied"
+
+
+@pytest.mark.parametrize("channels", [1, 4, 8, 9])
+def test_channels_for_tensor_cores_change_nothing(channels):
+    generator = torch.Generator().manual_seed(0)
+    frames, weight = (torch.randn(n, channels, 9, 9, generator=generator) for n in (3, 5))
+    frames = frames.contiguous(memory_format=torch.channels_last)
+    padded = _whole_words(frames)
+    assert padded.shape == (3, -(-channels // 8) * 8, 9, 9)
+    assert padded.is_contiguous(memory_format=torch.channels_last) and not padded[:, channels:].any()
+    torch.testing.assert_close(functional.conv2d(padded, _whole_words(weight)), functional.conv2d(frames, weight))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_computes_the_same_in_bfloat16(conv):
+    expected = exact(conv, BYTES.double() / 255)
+    with torch.autocast("cuda", torch.bfloat16):
+        found = conv.cuda()(BYTES.cuda())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double().cpu(), expected, rtol=0, atol=0.02 * expected.abs().max().item())
