@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -13,6 +14,7 @@ from hsuanwu.common.protocols import Array, Step, VectorEnv
 from hsuanwu.common.registry import register
 from hsuanwu.env.imports import import_extra, one_line
 from hsuanwu.env.native_vector_env import NativeVectorEnv, native_seed
+from hsuanwu.env.priority import at_lower_priority
 
 _SCREEN = {"grayscale": False, "img_height": 210, "img_width": 160, "stack_num": 1}
 
@@ -40,7 +42,8 @@ class AtariEnvFactory:
         max_frames_per_episode: frames until an episode is cut; 108000 are 30 minutes of play.
         full_action_space: whether all 18 actions are offered, not just those that the game uses.
         fire_on_reset: whether FIRE is pressed at the start in games that wait for it.
-        num_threads: threads that step the environments of one vector; 0 for one per core.
+        num_threads: threads that step the environments of one vector, at a lower priority than the caller's where there
+            are more than one; None is 1, or one per core where actors are threads beside an accelerator.
 
     References:
         Mnih et al., Human-level control through deep reinforcement learning, Nature 518, 2015.
@@ -59,7 +62,7 @@ class AtariEnvFactory:
         max_frames_per_episode: int = 108000,
         full_action_space: bool = False,
         fire_on_reset: bool = True,
-        num_threads: int = 1,
+        num_threads: int | None = None,
     ) -> None:
         # ale-py hangs on some of these and silently accepts others
         _check_at_least("frame_skip", frame_skip, 1)
@@ -67,13 +70,13 @@ class AtariEnvFactory:
         _check_at_least("image_size", image_size, 1)
         _check_at_least("noop_max", noop_max, 0)
         _check_at_least("max_frames_per_episode", max_frames_per_episode, 1)
-        _check_at_least("num_threads", num_threads, 0)
+        _check_at_least("num_threads", 1 if num_threads is None else num_threads, 1)
         if not 0 <= repeat_action_probability <= 1:
             raise ConfigurationError(
                 f"env.repeat_action_probability: found {repeat_action_probability}; use a number from 0 to 1"
             )
         self.game = game
-        self.num_threads = num_threads
+        self.num_threads = num_threads or 1
         self._image = {"img_height": image_size, "img_width": image_size, "stack_num": frame_stack}
         self._rules: dict[str, Any] = {
             "frameskip": frame_skip,
@@ -99,7 +102,8 @@ class AtariEnvFactory:
 
     def _make(self, num_envs: int, num_threads: int, image: dict[str, Any]) -> Any:
         vector_env = import_extra("ale_py.vector_env", "ale-py", "atari", "env.game")
-        return vector_env.AtariVectorEnv(self.game, num_envs, num_threads=num_threads, **image, **self._rules)
+        make = partial(vector_env.AtariVectorEnv, self.game, num_envs, num_threads=num_threads, **image, **self._rules)
+        return make() if num_threads == 1 else at_lower_priority(make)
 
 
 @final

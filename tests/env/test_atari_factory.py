@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -28,7 +29,7 @@ def test_missing_extra(monkeypatch):
         ("image_size", 0),
         ("noop_max", -1),
         ("max_frames_per_episode", 0),
-        ("num_threads", -1),
+        ("num_threads", 0),
         ("repeat_action_probability", 2.0),
     ],
 )
@@ -49,6 +50,20 @@ class TestWithAle:
         assert AtariEnvFactory("pong", full_action_space=True)(1).action_space == Discrete(18)
         shaped = AtariEnvFactory("pong", frame_stack=3, image_size=64)(1)
         assert shaped.reset(seed=1).shape == (1, 3, 64, 64)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no priority of a thread")
+    @pytest.mark.parametrize(("num_threads", "lower"), [(None, 0), (1, 0), (2, 10)])
+    def test_threads_of_a_vector_give_way_where_there_are_several(self, num_threads, lower):
+        def niceness():
+            return {int(x): os.getpriority(os.PRIO_PROCESS, int(x)) for x in os.listdir("/proc/self/task")}
+
+        before = niceness()
+        env = AtariEnvFactory("pong", num_threads=num_threads)(3)
+        env.reset(seed=1)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        started = [value for thread, value in niceness().items() if thread not in before]
+        assert started == [own + lower] * (num_threads or 1)
+        env.close()
 
     def test_reward_is_not_clipped(self):
         env = AtariEnvFactory("ms_pacman")(4)
