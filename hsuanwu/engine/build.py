@@ -150,9 +150,9 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
     }
     storage = _make(cfgs, "storage", wiring)
     _check_batch_size(cfgs, storage.num_slots)
-    board = WeightBoard(policy.state_dict(), shared)
-    transport = _make(cfgs, "transport", {"storage": storage, "board": board})
     device = actor_device(cfgs, agent)
+    board = WeightBoard(policy.state_dict(), shared, device)
+    transport = _make(cfgs, "transport", {"storage": storage, "board": board})
     actor = Actor(
         agent.env_factory,
         policy,
@@ -174,9 +174,14 @@ def transport_class(cfgs: DictConfig) -> type[Transport]:
 
 def actor_device(cfgs: DictConfig, agent: Agent) -> torch.device:
     """Return where actors infer: on the learner's device if they share its process and run beside it."""
+    return agent.device if acts_on_accelerator(cfgs) else torch.device("cpu")
+
+
+def acts_on_accelerator(cfgs: DictConfig) -> bool:
+    """Return whether actors are threads beside a learner that is not on the CPU."""
     transport = transport_class(cfgs)
     shares_process = transport.is_concurrent and not transport.shares_memory
-    return agent.device if shares_process else torch.device("cpu")
+    return shares_process and as_device(cfgs.device).type != "cpu"
 
 
 def check_run_keys(cfgs: DictConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from time import process_time
 from typing import Any
 
@@ -88,6 +89,8 @@ class _Rollout:
         self._policy, self._num_steps = policy, num_steps
         device = next((weight.device for weight in policy.parameters()), "cpu")
         self._generator = make_generator(seed, device)
+        # of its own, or it would wait for all that the learner has asked the device to do; and ahead of it
+        self._stream = torch.cuda.Stream(device, priority=-1) if torch.device(device).type == "cuda" else None
         self._groups: list[Group] = []
         self._steppers: list[Stepper] = []
         self._envs: list[VectorEnv] = []
@@ -99,7 +102,8 @@ class _Rollout:
         """Take environments over: from now on they are closed with the rollout."""
         self._steppers.append(make_stepper(env, overlap))
         self._envs.append(env)
-        self._groups.append(Group(env, self._policy, seed, stagger_steps))
+        with self._on_stream():
+            self._groups.append(Group(env, self._policy, seed, stagger_steps))
 
     def fill_next(self, end: ActorEnd) -> bool:
         """Fill one slot with the latest weights and commit it; False where there shall be no more."""
@@ -107,17 +111,21 @@ class _Rollout:
         self._stopwatch.lap(Activity.WAITING)
         if slot is None:
             return False
-        weights = end.weights(self._version)
-        if weights is not None:
-            weights.load_into(self._policy)
-            self._version = weights.version
-        self._fill(slot)
+        with self._on_stream():
+            weights = end.weights(self._version)
+            if weights is not None:
+                weights.load_into(self._policy)
+                self._version = weights.version
+            self._fill(slot)
         self._stopwatch.lap(Activity.TRANSPORT)
         slot.seconds.copy_(torch.from_numpy(self._stopwatch.read()))
         before, self._processor_seconds = self._processor_seconds, process_time()
         slot.processor_seconds.fill_(self._processor_seconds - before)
         end.commit(slot)
         return True
+
+    def _on_stream(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
     @torch.inference_mode()
     def _fill(self, slot: Slot) -> None:

@@ -10,6 +10,7 @@ import torch
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.protocols import Array, StaggeringVectorEnv, Step, VectorEnv
+from hsuanwu.runtime.inference import make_inference
 from hsuanwu.runtime.slot_view import SlotView, seen
 from hsuanwu.xploit.policy.base import Policy
 
@@ -29,16 +30,14 @@ class Group:
     """
 
     def __init__(self, env: VectorEnv, policy: Policy, seed: int, stagger_steps: int = 0) -> None:
-        self.env, self._policy = env, policy
-        self._device = next((weight.device for weight in policy.parameters()), torch.device("cpu"))
-        num_envs = env.num_envs
+        self.env, num_envs = env, env.num_envs
         self._first_row = (
             _begin(env, seed, stagger_steps),
             np.ones(num_envs, bool),
             np.zeros((num_envs, *env.action_space.shape), env.action_space.dtype),
             np.zeros(num_envs, np.float32),
         )
-        self._state = policy.init_state(num_envs)
+        self._inference = make_inference(policy, num_envs)
         self._has_ended = np.zeros(num_envs, bool)
         self._episode_return = np.zeros(num_envs)
         self._episode_length = np.zeros(num_envs, np.int64)
@@ -47,22 +46,18 @@ class Group:
     def begin(self, view: SlotView, version: int) -> None:
         """Write what stands before row 0, and what is seen in it."""
         view.trajectory.policy_version.fill_(version)
-        map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._state)
+        map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._inference.state)
         view.episode_return.fill(0)
         view.episode_length.fill(0)
         map_nest(lambda target, x: np.copyto(target[0], x), seen(view.arrays), self._first_row)
 
     def act(self, view: SlotView, t: int, generator: torch.Generator) -> Array:
         """Write the actions of row t and their log-probabilities, and return the actions."""
-        observation, is_first, last_action, last_reward = view.seen[t]
-        if self._device.type != "cpu":
-            observation, is_first, last_action, last_reward = map_nest(self._to_device, view.seen[t])
-        step = self._policy.act(observation, is_first, last_action, last_reward, self._state, generator)
-        view.action[t].copy_(step.action)
-        view.log_prob[t].copy_(step.log_prob)
-        self._state = step.state
-        action: Array = view.arrays.action[t]
-        return action
+        action, log_prob = self._inference.act(view.seen[t], generator)
+        view.action[t].copy_(action)
+        view.log_prob[t].copy_(log_prob)
+        actions: Array = view.arrays.action[t]
+        return actions
 
     def record(self, view: SlotView, t: int, result: Step) -> None:
         """Write the outcome of the action of row t, and what is seen in the row after it."""
@@ -96,9 +91,6 @@ class Group:
             self._episode_return[ended] = 0
             self._episode_length[ended] = 0
             self._is_whole |= ended
-
-    def _to_device(self, x: torch.Tensor) -> torch.Tensor:
-        return x.to(self._device, non_blocking=True)
 
 
 def check_stagger(env: VectorEnv, stagger_steps: int) -> None:

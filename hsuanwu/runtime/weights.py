@@ -47,14 +47,20 @@ class WeightBoard:
     Args:
         state_dict: shapes and dtypes of the weights.
         shared: whether other processes read.
+        device: where the weights lie; a GPU's memory is not shared.
     """
 
-    def __init__(self, state_dict: Mapping[str, Tensor], shared: bool) -> None:
+    def __init__(self, state_dict: Mapping[str, Tensor], shared: bool, device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
         layout = {"header": _HEADER}
+        self._on_device: dict[str, Tensor] = {}
         for buffer in range(_NUM_BUFFERS):
             layout[f"{buffer}/stamps"] = _HEADER
             for name, tensor in state_dict.items():
-                layout[f"{buffer}/{name}"] = TensorSpec(tuple(tensor.shape), tensor.dtype)
+                if self._device.type == "cpu":
+                    layout[f"{buffer}/{name}"] = TensorSpec(tuple(tensor.shape), tensor.dtype)
+                else:
+                    self._on_device[f"{buffer}/{name}"] = torch.zeros_like(tensor, device=self._device)
         self._names = list(state_dict)
         self._slab = Slab(layout, shared)
         self._header = self._slab.tensors["header"].numpy()
@@ -62,7 +68,7 @@ class WeightBoard:
         self._bind()
 
     def _bind(self) -> None:
-        tensors = self._slab.tensors
+        tensors = {**self._slab.tensors, **self._on_device}
         self._header = tensors["header"].numpy()
         self._stamps = [tensors[f"{buffer}/stamps"].numpy() for buffer in range(_NUM_BUFFERS)]
         self._buffers = [[tensors[f"{buffer}/{name}"] for name in self._names] for buffer in range(_NUM_BUFFERS)]
@@ -75,8 +81,9 @@ class WeightBoard:
         _fence()
         stamps[_BEGIN] = weights.version
         _fence()
-        torch._foreach_copy_(self._buffers[buffer], [weights.tensors[name] for name in self._names])
-        _fence()
+        sources = [weights.tensors[name] for name in self._names]
+        torch._foreach_copy_(self._buffers[buffer], sources, non_blocking=True)
+        self._settle()
         stamps[_END] = weights.version
         _fence()
         self._header[_LATEST] = weights.version
@@ -87,17 +94,24 @@ class WeightBoard:
             buffer = version % _NUM_BUFFERS
             _fence()
             tensors = {name: x.clone() for name, x in zip(self._names, self._buffers[buffer], strict=True)}
-            _fence()
+            self._settle()
             stamps = self._stamps[buffer]
             if int(stamps[_BEGIN]) == version == int(stamps[_END]):
                 return Weights(version, tensors)
         return None
+
+    def _settle(self) -> None:
+        """Wait until what was asked for so far is done."""
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()
+        _fence()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"names": self._names, "slab": self._slab}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._names, self._slab = state["names"], state["slab"]
+        self._device, self._on_device = torch.device("cpu"), {}
         self._bind()
 
 

@@ -295,7 +295,7 @@ def writes_init_state_late(monkeypatch):
 
     def finish(self, view):
         right(self, view)
-        map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._state)
+        map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._inference.state)
 
     monkeypatch.setattr(Group, "finish", finish)
 

@@ -19,7 +19,8 @@ class MixedPrecisionEncoder(Encoder):
     """Another encoder, run under autocast: matrix products and convolutions in ``dtype``, all else in float32.
 
     The weights stay float32, and so do the features that come out: heads, V-trace and losses never see less.
-    Without gradients, large weights of linear layers are converted once and not in each call, until they change.
+    On the CPU, without gradients, large weights of linear layers are converted once and not in each call, until they
+    change.
 
     Args:
         encoder: the encoder.
@@ -36,8 +37,9 @@ class MixedPrecisionEncoder(Encoder):
         if self.dtype == torch.float32:
             features: Tensor = self.encoder(observation)
             return features
-        with torch.autocast(first_leaf(observation).device.type, self.dtype):
-            if torch.is_grad_enabled():
+        device = first_leaf(observation).device.type
+        with torch.autocast(device, self.dtype):
+            if torch.is_grad_enabled() or device != "cpu":  # elsewhere a call may be recorded, conversions with it
                 features = self.encoder(observation)
             else:
                 weights = self._converted.weights(self.encoder, self.dtype)

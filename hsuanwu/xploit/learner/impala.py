@@ -127,7 +127,7 @@ class IMPALALearner(Learner):
             )
         initialize(_checked_recurrence(policy, use_lstm), init)
         self.device = as_device(device)
-        self.actor: Policy = copy.deepcopy(policy).requires_grad_(False)
+        self.actor = _policy_that_acts(policy, self.device)
         self.learner: Policy = policy.to(self.device)
         self.optimizer = make_optimizer(optimizer, self.learner.parameters(), lr, eps, optimizer_kwargs)
         self.train()
@@ -197,6 +197,12 @@ class IMPALALearner(Learner):
         return dict(zip(report, values, strict=True)) | {"learning_rate": learning_rate}
 
 
+def _policy_that_acts(policy: Policy, device: torch.device) -> Policy:
+    """Return a copy on the CPU, in memory that weights reach from ``device`` without a stop on the way."""
+    actor = copy.deepcopy(policy).requires_grad_(False)
+    return actor._apply(torch.Tensor.pin_memory) if device.type == "cuda" else actor
+
+
 def _flat_space(action_space: SpaceLike) -> Space:
     """Return the space of actions, if it is one that distributions know."""
     space = as_space(action_space, "action_space")
@@ -228,9 +234,11 @@ def _culprit(batch: Trajectory) -> str:
 @torch.no_grad()
 def _publish(learner_model: Policy, actor_model: Policy) -> None:
     """Copy the weights; ``load_state_dict`` would spend more time on names than on numbers."""
-    weights = learner_model.state_dict()
-    for name, tensor in actor_model.state_dict().items():
-        tensor.copy_(weights[name])
+    weights, targets = learner_model.state_dict(), actor_model.state_dict()
+    torch._foreach_copy_(list(targets.values()), [weights[name] for name in targets], non_blocking=True)
+    device = next(learner_model.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
 
 
 def _checked_state(state: Nest, policy: Policy, num_envs: int, device: torch.device) -> Nest:

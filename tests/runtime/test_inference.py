@@ -1,0 +1,129 @@
+"""A policy acts the same whether it is called or replayed, and follows its weights and its state."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from hsuanwu.common.seeding import make_generator
+from hsuanwu.common.spaces import Box, Discrete
+from hsuanwu.runtime.inference import DirectInference, GraphInference, make_inference
+from hsuanwu.runtime.weights import WeightBoard, Weights
+from hsuanwu.xploit.encoder import MixedPrecisionEncoder, MlpEncoder
+from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy
+from hsuanwu.xplore.distribution import Categorical
+
+OBSERVATION, ACTION = Box(-1, 1, (3,)), Discrete(4)
+B = 5
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def make_policy(policy_class=FeedForwardPolicy, dtype=torch.float32, device="cpu"):
+    # hidden layers so large that a converted copy of their weights would be kept
+    encoder = MixedPrecisionEncoder(MlpEncoder(OBSERVATION, 8, hidden_dims=(300, 300)), dtype)
+    return policy_class(encoder, Categorical(ACTION), 8, None).eval().to(device)
+
+
+def row(t):
+    """Return what is seen at step t: environment ``t % B`` begins an episode."""
+    generator = make_generator(t)
+    return (
+        torch.randn(B, 3, generator=generator),
+        torch.arange(B) == t % B,
+        torch.randint(4, (B,), generator=generator),
+        torch.randn(B, generator=generator),
+    )
+
+
+def change(policy):
+    with torch.no_grad():
+        for weight in policy.parameters():
+            weight.mul_(-0.5).add_(0.03)
+
+
+@torch.inference_mode()
+def play(inference, policy, device, num_steps=12):
+    """Act step by step, with other weights in between; return actions, and errors of log-probabilities and states."""
+    twin, generator = copy.deepcopy(policy), make_generator(1, device)
+    state, actions, errors = twin.init_state(B), [], []
+    for t in range(num_steps):
+        if t % 4 == 3:
+            change(policy)
+            change(twin)
+        action, log_prob = inference.act(row(t), generator)
+        params, state = twin.step_params(*(x.to(device) for x in row(t)), state)
+        expected = twin.distribution.log_prob(params, action.to(device)).cpu()
+        errors.append((log_prob.cpu() - expected).abs().max().item())
+        errors += [(x - y).abs().max().item() for x, y in zip(inference.state, state, strict=True)]
+        actions.append(action.tolist())
+    return actions, max(errors)
+
+
+@pytest.mark.parametrize("policy_class", [FeedForwardPolicy, LstmPolicy])
+def test_on_the_cpu_the_policy_is_called(policy_class):
+    policy = make_policy(policy_class)
+    inference = make_inference(policy, B)
+    assert type(inference) is DirectInference
+    actions, error = play(inference, policy, "cpu")
+    assert error < 1e-6 and len({tuple(action) for action in actions}) > 6
+
+
+@gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("policy_class", [FeedForwardPolicy, LstmPolicy])
+def test_on_a_gpu_the_policy_is_replayed_and_follows_weights_and_state(policy_class, dtype):
+    policy = make_policy(policy_class, dtype, "cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        inference = make_inference(policy, B)
+        assert type(inference) is GraphInference
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            actions, error = play(inference, policy, "cuda:0")
+    assert error < (1e-5 if dtype is torch.float32 else 2e-2)
+    assert len({tuple(action) for action in actions}) > 6, "each replay draws anew"
+
+
+class Undecided(FeedForwardPolicy):
+    """What it does depends on the value of a tensor."""
+
+    def step_params(self, observation, *rest):
+        if observation.sum().item() > 0:
+            observation = -observation
+        return super().step_params(observation, *rest)
+
+
+class Broken(FeedForwardPolicy):
+    def step_params(self, observation, *rest):
+        return nn.functional.linear(observation, torch.zeros(2, 2, device=observation.device)), ()
+
+
+@gpu
+def test_a_policy_that_cannot_be_recorded_is_called():
+    policy = make_policy(Undecided, device="cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()), pytest.warns(UserWarning, match="Undecided cannot be recorded"):
+        actions, error = play(GraphInference(policy, B), policy, "cuda:0")
+    assert error < 1e-5 and len({tuple(action) for action in actions}) > 6
+
+
+@gpu
+def test_a_mistake_in_the_policy_is_told_as_it_is():
+    with torch.cuda.stream(torch.cuda.Stream()), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        play(GraphInference(make_policy(Broken, device="cuda:0"), B), make_policy(device="cuda:0"), "cuda:0")
+
+
+@gpu
+def test_weights_on_a_gpu_are_read_by_another_stream():
+    policy = make_policy()
+    board = WeightBoard(policy.state_dict(), shared=False, device="cuda:0")
+    assert board.read(-1) is None
+    for version in range(5):
+        change(policy)
+        board.publish(Weights(version, policy.state_dict()))
+        with torch.cuda.stream(torch.cuda.Stream()):
+            weights = board.read(version - 1)
+        assert weights.version == version
+        for name, tensor in policy.state_dict().items():
+            assert weights.tensors[name].is_cuda and torch.equal(weights.tensors[name].cpu(), tensor)
