@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import measurement
-from hsuanwu.engine.build import Agent, build_agent, transport_class
+from hsuanwu.engine.build import Agent, acts_on_accelerator, build_agent, transport_class
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
@@ -41,6 +41,8 @@ def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     """
     if all(cfgs[key] != AUTO for key in _KEYS):
         return cfgs, None
+    if acts_on_accelerator(cfgs):
+        return _beside_accelerator(cfgs)
     concurrent = transport_class(cfgs).is_concurrent
     # where they take turns, what is chosen must not depend on the machine
     cores = num_cores() if concurrent else 1
@@ -51,6 +53,28 @@ def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     return _measured(cfgs, cores)
 
 
+def _beside_accelerator(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
+    """Choose for actors that share an accelerator and the interpreter's lock with the learner.
+
+    Few of them, with many environments each: three halves of a batch, so that there are always some that step while
+    others are inferred, and no data are two updates old. The environments' own threads have all cores.
+    """
+    start, cores = perf_counter(), num_cores()
+    if "num_threads" in cfgs.env and cfgs.env.num_threads is None:
+        cfgs = _with(cfgs, env={"num_threads": cores})
+    halves = cfgs.num_actors == cfgs.envs_per_actor == AUTO and cfgs.batch_size % 2 == 0
+    layout = Layout(3, cfgs.batch_size // 2, 2) if halves else _candidates(cfgs, 2, (1,))[-1]
+    with threads(1):
+        _, precision, work = _agent_of_best_precision(cfgs)
+    result = _chosen(cfgs, layout, precision, spare_cores=0)
+    return result, {
+        "seconds": perf_counter() - start,
+        "num_cores": cores,
+        "work_seconds": work,
+        "chosen": _told(result),
+    }
+
+
 def warning_of_long_updates(cfgs: DictConfig, measured: Mapping[str, Any] | None) -> str | None:
     """Return a line that says how long nothing will be seen, where that is long; None elsewhere.
 
@@ -58,7 +82,8 @@ def warning_of_long_updates(cfgs: DictConfig, measured: Mapping[str, Any] | None
         cfgs: what ``calibrated`` returned, without ``auto``.
         measured: what it measured.
     """
-    seconds = cfgs.batch_size * cfgs.rollout_length / measured["promised_steps_per_second"] if measured else 0.0
+    speed = measured.get("promised_steps_per_second") if measured else None
+    seconds = cfgs.batch_size * cfgs.rollout_length / speed if speed else 0.0
     if seconds < _LONG_UPDATE_SECONDS:
         return None
     return (
@@ -103,8 +128,13 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         "update_seconds": {str(threads): seconds / cfgs.updates_per_batch for threads, seconds in costs.learn.items()},
         "idle": costs.idle,
         "promised_steps_per_second": speed,
-        "chosen": {**{key: result[key] for key in _KEYS}, "slots_per_actor": layout.slots_per_actor},
+        "chosen": _told(result),
     }
+
+
+def _told(cfgs: DictConfig) -> dict[str, Any]:
+    """Return what is chosen."""
+    return {**{key: cfgs[key] for key in _KEYS}, "slots_per_actor": cfgs.storage.get("slots_per_actor")}
 
 
 def _thread_counts(cfgs: DictConfig, agent: Agent, cores: int) -> tuple[int, ...]:
@@ -129,7 +159,8 @@ def _agent_of_best_precision(cfgs: DictConfig) -> tuple[Agent, str, dict[str, fl
 
 def _work_seconds(cfgs: DictConfig, agent: Agent) -> float:
     """Return the seconds of inference and updates for one batch: actors and learner share the cores."""
-    few, whole = _few_envs(cfgs), cfgs.batch_size
+    whole = cfgs.batch_size
+    few = _few_envs(cfgs) if agent.device.type == "cpu" else whole  # a few would not fill an accelerator
     learn = measurement.update_seconds(cfgs, agent, few) * whole / few * cfgs.updates_per_batch
     return learn + measurement.inference_seconds(cfgs, agent, whole) * cfgs.rollout_length
 

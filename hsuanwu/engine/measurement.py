@@ -51,8 +51,8 @@ def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
 
 
 def inference_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
-    """Return the seconds in which the policy acts once in ``num_envs`` environments; 0 on an accelerator."""
-    if agent.device.type != "cpu":
+    """Return the seconds in which the policy acts once in ``num_envs`` environments; 0 where an accelerator does it."""
+    if actor_device(cfgs, agent).type != "cpu":
         return 0.0
     policy, batch = agent.learner.actor, _blank_batch(cfgs, agent, num_envs)
     observation = map_nest(lambda x: x[0], batch.observation)

@@ -37,7 +37,7 @@ def test_the_six_recipes_are_there():
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipe_builds(recipe):
-    cfgs = compose_run(f"experiment={recipe}", "transport=local")
+    cfgs = compose_run(f"experiment={recipe}", "transport=local", "device=cpu")
     check_run_keys(cfgs)
     cfgs, report = calibrated(cfgs)
     assert report is None, "local transport must not depend on time"

@@ -250,6 +250,54 @@ def test_an_accelerator_needs_no_threads_of_the_processor(concurrent, costs):
     assert calibration._thread_counts(cfgs, agent, 16) == (1,)
 
 
+@pytest.fixture
+def beside(composed, costs):
+    """Return a function that composes a run whose actors are threads beside an accelerator of 16 cores."""
+    costs["cores"] = 16
+    return lambda *overrides: complete(composed("transport=thread", "device=meta", *AUTO, *overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "layout"),
+    [
+        ([], (3, 4, 2)),
+        (["batch_size=7"], (2, 7, 1)),
+        (["num_actors=4"], (4, 4, 1)),
+        (["num_actors=1"], (1, 8, 2)),
+        (["envs_per_actor=2"], (2, 2, 4)),
+        (["storage.slots_per_actor=1"], (3, 4, 1)),
+    ],
+)
+def test_beside_an_accelerator_few_actors_have_many_environments(beside, overrides, layout):
+    result, report = calibrated(beside(*overrides))
+    assert (result.num_actors, result.envs_per_actor, result.storage.slots_per_actor) == layout
+    assert (result.learner_threads, result.precision, result.overlap) == (1, "float32", False)
+    assert report["chosen"] == chosen(result) and report["num_cores"] == 16
+    assert calibration.warning_of_long_updates(result, report) is None
+
+
+def test_beside_an_accelerator_the_precision_is_measured_with_a_whole_batch(beside, costs, monkeypatch):
+    sizes, right = [], measurement.update_seconds
+    monkeypatch.setattr(measurement, "update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
+    costs["bfloat16"] = costs["float32"] / 1.2
+    assert calibrated(beside("batch_size=64", "rollout_length=20"))[0].precision == "bfloat16"
+    assert set(sizes) == {64}
+
+
+@pytest.mark.parametrize(("given", "expected"), [("null", 16), ("3", 3)])
+def test_native_environments_beside_an_accelerator_have_all_cores(beside, given, expected):
+    pytest.importorskip("ale_py")
+    result, _ = calibrated(beside("env=pong", f"env.num_threads={given}", "encoder=mnih_cnn"))
+    assert result.env.num_threads == expected
+
+
+def test_inference_counts_where_the_processor_does_it(composed):
+    for transport, counts in (("process", True), ("thread", False)):
+        cfgs = complete(composed(f"transport={transport}", "device=meta"))
+        agent = build_agent(cfgs)
+        assert (measurement.inference_seconds(cfgs, agent, 4) > 0) is counts
+
+
 @pytest.mark.parametrize(
     ("few", "many", "seconds_to_build", "measured"),
     [
