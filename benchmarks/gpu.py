@@ -13,6 +13,8 @@ import multiprocessing
 import platform
 import statistics
 import time
+from multiprocessing.synchronize import Barrier
+from typing import Any
 
 import numpy as np
 import throughput
@@ -25,6 +27,7 @@ RECIPES = ["bench_pong_gpu", "bench_pong_deep_gpu"]
 _SECONDS = 4.0
 _NUM_ENVS = 16
 _WARM_UPS = 10
+_READY_SECONDS = 120.0
 
 
 def main() -> None:
@@ -58,23 +61,32 @@ def main() -> None:
 
 
 def environments_alone(num_processes: int) -> float:
-    """Return the steps per second of Pong under random actions, in processes of one thread each."""
-    with multiprocessing.get_context("spawn").Pool(num_processes) as pool:
-        return sum(pool.map(_steps_per_second, range(num_processes), chunksize=1))
+    """Return the steps per second of Pong under random actions, in processes of one thread each, all at once."""
+    context = multiprocessing.get_context("spawn")
+    barrier, speeds = context.Barrier(num_processes), context.SimpleQueue()
+    processes = [context.Process(target=_step, args=(seed, barrier, speeds)) for seed in range(num_processes)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"an environment failed with exit status {process.exitcode}")
+    return sum(speeds.get() for _ in processes)
 
 
-def _steps_per_second(seed: int) -> float:
+def _step(seed: int, barrier: Barrier, speeds: Any) -> None:
+    """Put the steps per second of one process into ``speeds``; nobody begins before all are ready."""
     env = AtariEnvFactory("pong")(_NUM_ENVS)
     env.reset(seed)
-    random = np.random.default_rng(seed)
-    actions = random.integers(0, 6, (64, _NUM_ENVS))
+    actions = np.random.default_rng(seed).integers(0, 6, (64, _NUM_ENVS))
     for action in actions[:_WARM_UPS]:
         env.step(action)
+    barrier.wait(_READY_SECONDS)
     steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < _SECONDS:
+    while (seconds := time.perf_counter() - start) < _SECONDS:
         env.step(actions[steps % len(actions)])
         steps += 1
-    return steps * _NUM_ENVS / (time.perf_counter() - start)
+    speeds.put(steps * _NUM_ENVS / seconds)
 
 
 if __name__ == "__main__":

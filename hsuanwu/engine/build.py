@@ -19,7 +19,7 @@ from hsuanwu.common.registry import options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS, wiring_names
 from hsuanwu.env.imports import load_object, one_line
-from hsuanwu.runtime.actor import Actor
+from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
 from hsuanwu.runtime.transport import ActorError, Transport
 from hsuanwu.runtime.weights import WeightBoard
@@ -151,6 +151,11 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
     storage = _make(cfgs, "storage", wiring)
     _check_batch_size(cfgs, storage.num_slots)
     device = actor_device(cfgs, agent)
+    if device.type == "cuda" and cfgs.num_actors > MOST_STREAMS:
+        raise ConfigurationError(
+            f"num_actors: found {cfgs.num_actors}, but a GPU has {MOST_STREAMS} streams for threads; use "
+            f"{MOST_STREAMS} or less, with more envs_per_actor, or transport=process"
+        )
     board = WeightBoard(policy.state_dict(), shared, device)
     transport = _make(cfgs, "transport", {"storage": storage, "board": board})
     actor = Actor(
@@ -174,14 +179,17 @@ def transport_class(cfgs: DictConfig) -> type[Transport]:
 
 def actor_device(cfgs: DictConfig, agent: Agent) -> torch.device:
     """Return where actors infer: on the learner's device if they share its process and run beside it."""
-    return agent.device if acts_on_accelerator(cfgs) else torch.device("cpu")
+    return agent.device if _shares_process(cfgs) else torch.device("cpu")
 
 
 def acts_on_accelerator(cfgs: DictConfig) -> bool:
-    """Return whether actors are threads beside a learner that is not on the CPU."""
+    """Return whether actors are threads beside a learner that will not be on the CPU."""
+    return _shares_process(cfgs) and as_device(cfgs.device).type != "cpu"
+
+
+def _shares_process(cfgs: DictConfig) -> bool:
     transport = transport_class(cfgs)
-    shares_process = transport.is_concurrent and not transport.shares_memory
-    return shares_process and as_device(cfgs.device).type != "cpu"
+    return transport.is_concurrent and not transport.shares_memory
 
 
 def check_run_keys(cfgs: DictConfig) -> None:

@@ -39,9 +39,11 @@ def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     Raises:
         ConfigurationError: if no layout fits what is given.
     """
+    if beside_accelerator := acts_on_accelerator(cfgs):
+        cfgs = _with_all_cores(cfgs)
     if all(cfgs[key] != AUTO for key in _KEYS):
         return cfgs, None
-    if acts_on_accelerator(cfgs):
+    if beside_accelerator:
         return _beside_accelerator(cfgs)
     concurrent = transport_class(cfgs).is_concurrent
     # where they take turns, what is chosen must not depend on the machine
@@ -53,15 +55,20 @@ def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
     return _measured(cfgs, cores)
 
 
+def _with_all_cores(cfgs: DictConfig) -> DictConfig:
+    """Let environments step in as many threads as there are cores, if they can and nobody said how many."""
+    if "num_threads" in cfgs.env and cfgs.env.num_threads is None:
+        return _with(cfgs, env={"num_threads": num_cores()})
+    return cfgs
+
+
 def _beside_accelerator(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     """Choose for actors that share an accelerator and the interpreter's lock with the learner.
 
-    Few of them, with many environments each: three halves of a batch, so that there are always some that step while
-    others are inferred, and no data are two updates old. The environments' own threads have all cores.
+    Few of them, with many environments each: three with half a batch, if nothing is given, so that there are always
+    some that step while others are inferred, and less is under way than with two that have a whole one.
     """
     start, cores = perf_counter(), num_cores()
-    if "num_threads" in cfgs.env and cfgs.env.num_threads is None:
-        cfgs = _with(cfgs, env={"num_threads": cores})
     halves = cfgs.num_actors == cfgs.envs_per_actor == AUTO and cfgs.batch_size % 2 == 0
     layout = Layout(3, cfgs.batch_size // 2, 2) if halves else _candidates(cfgs, 2, (1,))[-1]
     with threads(1):

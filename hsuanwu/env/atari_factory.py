@@ -70,7 +70,8 @@ class AtariEnvFactory:
         _check_at_least("image_size", image_size, 1)
         _check_at_least("noop_max", noop_max, 0)
         _check_at_least("max_frames_per_episode", max_frames_per_episode, 1)
-        _check_at_least("num_threads", 1 if num_threads is None else num_threads, 1)
+        if num_threads is not None:
+            _check_at_least("num_threads", num_threads, 1, ", or null")
         if not 0 <= repeat_action_probability <= 1:
             raise ConfigurationError(
                 f"env.repeat_action_probability: found {repeat_action_probability}; use a number from 0 to 1"
@@ -140,9 +141,9 @@ class _PicturedVectorEnv:
         self._twin.close()
 
 
-def _check_at_least(name: str, value: int, least: int) -> None:
+def _check_at_least(name: str, value: int, least: int, otherwise: str = "") -> None:
     if value < least:
-        raise ConfigurationError(f"env.{name}: found {value}; use an integer of {least} or more")
+        raise ConfigurationError(f"env.{name}: found {value}; use an integer of {least} or more{otherwise}")
 
 
 def _check_game(ale_py: Any, game: str) -> None:

@@ -21,6 +21,9 @@ from hsuanwu.runtime.stopwatch import Stopwatch
 from hsuanwu.runtime.transport.base import ActorEnd
 from hsuanwu.xploit.policy.base import Policy
 
+MOST_STREAMS = 32
+"""Streams that torch has for one device and priority; a further one would be one of them again."""
+
 
 class Actor:
     """What every actor of a run does; can be pickled, and builds its environments where it runs.

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.seeding import make_generator
@@ -15,6 +16,8 @@ from hsuanwu.xploit.policy.base import Policy
 
 _WARM_UPS = 3
 """Calls before a recording, as libraries allocate and choose algorithms in their first ones."""
+_MENDS_ITSELF = "2.13"
+"""The torch whose memory and random numbers a failed recording leaves in order."""
 _RECORDING = threading.Lock()
 """Held while an actor records: beginning and ending a recording synchronise the whole device."""
 
@@ -62,7 +65,11 @@ class GraphInference(Inference):
 
     For few environments a GPU computes for less time than Python takes to launch each operation, all the while
     holding the lock that the learner's thread wants too. A policy that cannot be recorded, because what it does
-    depends on the values of tensors, is called each time.
+    depends on the values of tensors or it reads memory of the CPU, is called each time. What it does in Python alone,
+    to count its calls say, is not repeated.
+
+    Raises:
+        RuntimeError: from ``act``, if a policy cannot be recorded and torch, older than 2.13, is left unusable by that.
     """
 
     def __init__(self, policy: Policy, num_envs: int) -> None:
@@ -99,9 +106,11 @@ class GraphInference(Inference):
         try:
             self._graph = self._recorded(_another(generator))
         except RuntimeError as error:
-            torch.cuda.synchronize(self._device)
-            name, reason = type(self._policy).__name__, str(error).splitlines()[0]
-            warnings.warn(f"{name} cannot be recorded as a CUDA graph, and acts more slowly ({reason})", stacklevel=2)
+            reason = f"{type(self._policy).__name__} cannot be recorded as a CUDA graph"
+            if TorchVersion(torch.__version__) < _MENDS_ITSELF:
+                raise RuntimeError(f"{reason}; use transport=process, or torch {_MENDS_ITSELF} or newer") from error
+            torch.cuda.current_stream(self._device).synchronize()
+            warnings.warn(f"{reason}, and acts more slowly ({str(error).splitlines()[0]})", stacklevel=2)
             self._direct = DirectInference(self._policy, len(row[1]))
         _copy(self.state, before)
 
@@ -116,7 +125,7 @@ class GraphInference(Inference):
     def _call(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         observation, is_first, last_action, last_reward = self._inputs
         step = self._policy.act(observation, is_first, last_action, last_reward, self.state, generator)
-        _copy(self.state, step.state)
+        _copy(self.state, map_nest(torch.clone, step.state))  # parts of the new state may be parts of the old one
         return step.action, step.log_prob
 
 

@@ -82,7 +82,7 @@ class WeightBoard:
         stamps[_BEGIN] = weights.version
         _fence()
         sources = [weights.tensors[name] for name in self._names]
-        torch._foreach_copy_(self._buffers[buffer], sources, non_blocking=True)
+        torch._foreach_copy_(self._buffers[buffer], sources, non_blocking=self._device.type == "cuda")
         self._settle()
         stamps[_END] = weights.version
         _fence()

@@ -6,14 +6,22 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.torch_version import TorchVersion
 
 from hsuanwu.common.seeding import make_generator
-from hsuanwu.common.spaces import Box, Discrete
+from hsuanwu.common.slab import TensorSpec
+from hsuanwu.common.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from hsuanwu.runtime.inference import DirectInference, GraphInference, make_inference
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.encoder import MixedPrecisionEncoder, MlpEncoder
 from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy
-from hsuanwu.xplore.distribution import Categorical
+from hsuanwu.xplore.distribution import (
+    Bernoulli,
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+    SquashedGaussian,
+)
 
 OBSERVATION, ACTION = Box(-1, 1, (3,)), Discrete(4)
 B = 5
@@ -100,11 +108,60 @@ class Broken(FeedForwardPolicy):
         return nn.functional.linear(observation, torch.zeros(2, 2, device=observation.device)), ()
 
 
+class Delayed(FeedForwardPolicy):
+    """Remembers the last two observations, the older one as it is: its new state holds a part of the old one."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        spec = TensorSpec((3,), torch.float32)
+        self.state_spec = (spec, spec)
+
+    def step_params(self, observation, is_first, last_action, last_reward, state):
+        params, _ = super().step_params(state[1], is_first, last_action, last_reward, ())
+        return params, (observation, state[0])
+
+
 @gpu
+def test_a_state_may_hold_a_part_of_the_one_before():
+    policy = make_policy(Delayed, device="cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        assert play(make_inference(policy, B), policy, "cuda:0")[1] < 1e-5
+
+
+def test_a_state_may_hold_a_part_of_the_one_before_on_the_cpu():
+    policy = make_policy(Delayed)
+    assert play(make_inference(policy, B), policy, "cpu")[1] < 1e-6
+
+
+FAMILIES = [
+    Categorical(ACTION),
+    DiagonalGaussian(Box(-1, 1, (2,))),
+    SquashedGaussian(Box(-1, 3, (2,))),
+    MultiCategorical(MultiDiscrete((3, 2))),
+    Bernoulli(MultiBinary((3,))),
+]
+
+
+@gpu
+@pytest.mark.parametrize("distribution", FAMILIES, ids=lambda x: type(x).__name__)
+def test_every_family_can_be_recorded(distribution):
+    encoder = MlpEncoder(OBSERVATION, 8)
+    policy = FeedForwardPolicy(encoder, distribution, 8, None).eval().to("cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()), torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inference, generator = make_inference(policy, B), make_generator(1, "cuda:0")
+        found = [inference.act(row(0), generator)[0].clone() for _ in range(8)]
+    assert len({str(action) for action in found}) > 1
+
+
+@gpu
+@pytest.mark.skipif(TorchVersion(torch.__version__) < "2.13", reason="a recording that fails leaves torch unusable")
 def test_a_policy_that_cannot_be_recorded_is_called():
     policy = make_policy(Undecided, device="cuda:0")
     with torch.cuda.stream(torch.cuda.Stream()), pytest.warns(UserWarning, match="Undecided cannot be recorded"):
         actions, error = play(GraphInference(policy, B), policy, "cuda:0")
+        assert torch.rand(1, device="cuda:0") >= 0, "others draw as before"
+        play(make_inference(make_policy(device="cuda:0"), B), make_policy(device="cuda:0"), "cuda:0")
     assert error < 1e-5 and len({tuple(action) for action in actions}) > 6
 
 

@@ -67,6 +67,7 @@ def program(
     lr=1e-12,
     overlap=False,
     dtype=torch.float32,
+    device="cpu",
 ):
     torch.manual_seed(len(env) + rollout_length)
     factory = ENVS[env]
@@ -83,11 +84,11 @@ def program(
         spaces.observation_space, spaces.action_space, rollout_length, NUM_ENVS, NUM_ACTORS, learner.actor.state_spec,
         shared,
     )  # fmt: skip
-    board = WeightBoard(learner.actor.state_dict(), shared)
+    board = WeightBoard(learner.actor.state_dict(), shared, device)
     transport = transport_class(storage, board)
     board.publish(Weights(0, learner.actor.state_dict()))
     try:
-        actor = Actor(factory, learner.actor, NUM_ENVS, rollout_length, seed=5, overlap=overlap)
+        actor = Actor(factory, learner.actor, NUM_ENVS, rollout_length, seed=5, overlap=overlap, device=device)
         end = transport.launch(actor, NUM_ACTORS)
         yield Program(learner, storage, transport, end, NUM_ROLLOUTS[rollout_length])
     finally:

@@ -235,9 +235,10 @@ def _culprit(batch: Trajectory) -> str:
 def _publish(learner_model: Policy, actor_model: Policy) -> None:
     """Copy the weights; ``load_state_dict`` would spend more time on names than on numbers."""
     weights, targets = learner_model.state_dict(), actor_model.state_dict()
-    torch._foreach_copy_(list(targets.values()), [weights[name] for name in targets], non_blocking=True)
     device = next(learner_model.parameters()).device
-    if device.type == "cuda":
+    on_gpu = device.type == "cuda"
+    torch._foreach_copy_(list(targets.values()), [weights[name] for name in targets], non_blocking=on_gpu)
+    if on_gpu:
         torch.cuda.current_stream(device).synchronize()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
+from hsuanwu.xplore.distribution.constant import Constant
 from hsuanwu.xplore.distribution.event import to_action, to_vector
 from hsuanwu.xplore.distribution.gaussian import (
     Gaussian,
@@ -54,7 +55,8 @@ class DiagonalGaussian(Gaussian):
             low = self.action_space.low.astype(np.float32).flatten()
             high = self.action_space.high.astype(np.float32).flatten()
             half = (high - low) / 2
-        self._bounds = low, high, np.where(np.isfinite(half) & (half > 0), half, np.float32(1))
+        half = np.where(np.isfinite(half) & (half > 0), half, np.float32(1))
+        self._bounds = Constant(low), Constant(high), Constant(half)
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         mean, log_std = self._split(params)
@@ -69,7 +71,7 @@ class DiagonalGaussian(Gaussian):
 
     def excess(self, params: Tensor) -> Tensor:
         mean, _ = self._split(params)
-        low, high, half = (torch.as_tensor(x, device=params.device) for x in self._bounds)
+        low, high, half = (x.on(params.device) for x in self._bounds)
         return ((mean - mean.clamp(low, high)) / half).square().sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:

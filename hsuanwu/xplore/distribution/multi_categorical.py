@@ -11,6 +11,7 @@ from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import MultiDiscrete, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
 from hsuanwu.xplore.distribution.categorical import index_log_prob, logits_entropy, logits_kl, sample_index
+from hsuanwu.xplore.distribution.constant import Constant
 from hsuanwu.xplore.distribution.default import misfit
 from hsuanwu.xplore.distribution.event import to_action, to_vector
 
@@ -40,7 +41,8 @@ class MultiCategorical(Distribution):
         sizes = self.action_space.nvec.astype(np.int64).flatten()
         self.num_params = int(sizes.sum())
         self._table_shape = (len(sizes), int(sizes.max()))
-        self._columns = _columns(sizes)
+        columns = _columns(sizes)
+        self._columns = None if columns is None else Constant(columns)
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -64,7 +66,7 @@ class MultiCategorical(Distribution):
         """Return the logits as a table, ``[..., choices, max(nvec)]``; -inf fills up the shorter rows."""
         if self._columns is not None:
             filler = functional.pad(params, (0, 1), value=-torch.inf)
-            params = filler.index_select(-1, torch.as_tensor(self._columns, device=params.device))
+            params = filler.index_select(-1, self._columns.on(params.device))
         return params.reshape(*params.shape[:-1], *self._table_shape)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
+from hsuanwu.xplore.distribution.constant import Constant
 from hsuanwu.xplore.distribution.default import misfit
 from hsuanwu.xplore.distribution.event import to_action, to_vector
 from hsuanwu.xplore.distribution.gaussian import (
@@ -26,8 +27,9 @@ _MARGIN = 5e-7
 _STEEP = 2.0
 """The mean of ``u`` up to which tanh counts as steep enough to learn from."""
 
-_NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(64)
-_NODES, _WEIGHTS = (_NODES * math.sqrt(2)).astype(np.float32), (_WEIGHTS / math.sqrt(math.pi)).astype(np.float32)
+_nodes, _weights = np.polynomial.hermite.hermgauss(64)
+_NODES = Constant((_nodes * math.sqrt(2)).astype(np.float32))
+_WEIGHTS = Constant((_weights / math.sqrt(math.pi)).astype(np.float32))
 """E[f(z)], z standard normal, is ``sum_k weights_k f(nodes_k)``."""
 
 
@@ -72,13 +74,14 @@ class SquashedGaussian(Gaussian):
     ) -> None:
         super().__init__("squashed_gaussian", action_space, init_log_std, state_dependent_std, min_log_std, max_log_std)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._low = self.action_space.low.astype(np.float32).flatten()
-            self._width = self.action_space.high.astype(np.float32).flatten() - self._low
-        fits = np.isfinite(self._width) & (self._width > 0)
+            lower = self.action_space.low.astype(np.float32).flatten()
+            distance = self.action_space.high.astype(np.float32).flatten() - lower
+        fits = np.isfinite(distance) & (distance > 0)
         if not fits.all():
             low, high = (bound.flat[fits.argmin()] for bound in (self.action_space.low, self.action_space.high))
             needs = f"an action_space with finite bounds, each low below its high (not low {low}, high {high})"
             raise misfit("squashed_gaussian", needs, self.action_space)
+        self._low, self._width = Constant(lower), Constant(distance)
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self._squash(normal_sample(*self._split(params), generator))
@@ -102,7 +105,7 @@ class SquashedGaussian(Gaussian):
     def entropy(self, params: Tensor) -> Tensor:
         mean, log_std = self._split(params)
         _, width = self._bounds(params.device)
-        nodes, weights = (torch.as_tensor(x, device=params.device) for x in (_NODES, _WEIGHTS))
+        nodes, weights = _NODES.on(params.device), _WEIGHTS.on(params.device)
         u = mean.unsqueeze(-1) + log_std.exp().unsqueeze(-1) * nodes
         # log(2 p (1 - p)), with p as above
         log_slope = math.log(2) - 2 * (u + functional.softplus(-2 * u))
@@ -114,4 +117,4 @@ class SquashedGaussian(Gaussian):
         return to_action(a, self.action_space.shape).to(self._dtype)
 
     def _bounds(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        return torch.as_tensor(self._low, device=device), torch.as_tensor(self._width, device=device)
+        return self._low.on(device), self._width.on(device)

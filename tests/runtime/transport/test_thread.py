@@ -93,6 +93,15 @@ def test_real_actors_act_as_the_learner_learns(case):
         assert all(weight.grad.abs().sum() > 0 for weight in run.learner.learner.parameters())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("case", [("cartpole", True, 20), ("pendulum", False, 5), ("multi_discrete", True, 5)])
+def test_real_actors_on_a_gpu_act_as_the_processor_learns(case, overlap):
+    """Several record at the same time, on streams of their own, with weights from a board on the GPU."""
+    with whole_program(*case, ThreadTransport, overlap=overlap, device="cuda:0") as run:
+        assert largest_error(run) < 10 * TOLERANCE
+
+
 def test_intraop_threads_of_the_learner_stay():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
