@@ -90,7 +90,7 @@ def forgets_between_rollouts(monkeypatch):
     right = Group.begin
 
     def begin(self, view, version):
-        self._state = self._policy.init_state(self.env.num_envs)
+        self._inference.state = map_nest(torch.zeros_like, self._inference.state)
         right(self, view, version)
 
     monkeypatch.setattr(Group, "begin", begin)
