@@ -65,11 +65,12 @@ class Expected:
             rollout = self.rollouts[actor]
             self.rollouts[actor] += 1
             assert (batch.action[:, envs] == actor).all(), "a slot holds two actors"
-            for tensor in (batch.observation, batch.reward, batch.last_reward, batch.log_prob):
-                assert (tensor[:, envs] == rollout).all(), f"rollout {rollout} of actor {actor} was lost or overwritten"
-            assert (batch.policy_version[envs] == rollout).all()
+            found = [x[:, envs] for x in (batch.observation, batch.reward, batch.last_reward, batch.log_prob)]
+            for tensor in (*found, batch.policy_version[envs]):
+                assert (tensor == rollout).all(), f"rollout {rollout} of actor {actor} was lost or overwritten"
             thread, noted_actor, seconds, episode_return = self.notes.pop(0)
-            assert thread is threading.current_thread() and noted_actor == actor
+            assert thread is threading.current_thread(), "a note was taken in another thread"
+            assert noted_actor == actor, f"a slot of actor {noted_actor} was lost or overwritten"
             assert (seconds == rollout).all() and (episode_return == rollout).all(), "a note was overwritten"
 
 
