@@ -8,7 +8,6 @@ In each round, one after the other: random actions in as many processes as there
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import platform
 import statistics
@@ -32,11 +31,7 @@ _READY_SECONDS = 120.0
 
 def main() -> None:
     """Run everything in turn, as often as asked, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=RECIPES)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--overrides", nargs="*", default=[], help="passed on to hsuanwu-train")
-    arguments = parser.parse_args()
+    arguments = throughput.parsed_arguments(__doc__, RECIPES)
     alone: list[float] = []
     speeds: dict[str, list[throughput.Speed]] = {recipe: [] for recipe in arguments.recipes}
     for _ in range(arguments.runs):

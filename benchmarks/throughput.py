@@ -42,11 +42,7 @@ class Speed:
 
 def main() -> None:
     """Run each recipe in turn, as often as asked, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=RECIPES)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--overrides", nargs="*", default=[], help="passed on to hsuanwu-train")
-    arguments = parser.parse_args()
+    arguments = parsed_arguments(__doc__, RECIPES)
     speeds: dict[str, list[Speed]] = {recipe: [] for recipe in arguments.recipes}
     for _ in range(arguments.runs):
         for recipe in arguments.recipes:
@@ -60,6 +56,15 @@ def main() -> None:
             f"| `{recipe}` | {statistics.median(steady):,.0f} | {min(steady):,.0f} to {max(steady):,.0f} "
             f"| {whole:,.0f} | {lag:.1f} | {len(found)} |"
         )
+
+
+def parsed_arguments(description: str | None, recipes: list[str]) -> argparse.Namespace:
+    """Return what the command line asks for: ``recipes`` if it names none, ``runs`` and ``overrides``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=recipes)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--overrides", nargs="*", default=[], help="passed on to hsuanwu-train")
+    return parser.parse_args()
 
 
 def measure(recipe: str, overrides: list[str]) -> tuple[float, float]:
