@@ -13,7 +13,7 @@ from hsuanwu.common.spaces import Space, SpaceLike, as_space
 class Distribution(ABC):
     """A family of distributions over the actions of one space.
 
-    An object of it holds no tensor: the parameters of a distribution are one float tensor
+    An object of it has no weights: the parameters of a distribution are one float tensor
     ``params``, ``[..., num_params]``, that the network's head makes, and every method is a function
     of it. Actions are ``[..., *action_space.shape]``; a Discrete action counts from 0, whatever the
     ``start`` of its space.
