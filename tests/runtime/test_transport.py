@@ -15,8 +15,10 @@ import pytest
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import options
+from hsuanwu.common.spaces import Box, Discrete
 from hsuanwu.runtime.transport import ActorError, LocalTransport, ProcessTransport
 from hsuanwu.testing import transport as contract
+from hsuanwu.xploit.storage import TrajectoryStorage
 
 
 @pytest.mark.parametrize("name", options("transport"))
@@ -46,6 +48,20 @@ def test_launches_once():
     with pytest.raises(RuntimeError, match="once"):
         transport.launch(contract.CountingProgram(), 2)
     transport.close()
+
+
+def test_slots_may_be_many():
+    """Python hands some 250 descriptors to a process that it starts, and no more."""
+    storage = TrajectoryStorage(Box(-1, 1, (2,)), Discrete(3), 3, 1, 2, (), shared=True, slots_per_actor=200)
+    board = contract._board(shared=True)
+    board.publish(contract._weights(0))
+    transport = ProcessTransport(storage, board)
+    end = transport.launch(contract.CountingProgram(), 2)
+    slots = end.collect(400)
+    transport.close()
+    assert sorted(slot.index for slot in slots) == list(range(400))
+    rollouts = [[int(slot.trajectory.reward[0, 0]) for slot in slots if slot.actor == actor] for actor in range(2)]
+    assert rollouts == [list(range(200))] * 2
 
 
 def test_killed_actor_is_named_with_its_signal():

@@ -62,11 +62,14 @@ class TrajectoryStorage(Storage):
         self.num_slots = num_actors * slots_per_actor
         spaces = as_space(observation_space, "observation_space"), as_space(action_space, "action_space")
         self._specs = trajectory_specs(*spaces, rollout_length, envs_per_actor, state_spec)
-        self._slabs = [Slab(_slot_layout(self._specs), shared) for _ in range(self.num_slots)]
+        self._layout = _slot_layout(self._specs)
+        # one block: a process can hand a few hundred descriptors to another one, and there may be more slots
+        paths = [(index, path) for index in range(self.num_slots) for path in self._layout]
+        self._slab = Slab({f"{index}/{path}": self._layout[path] for index, path in paths}, shared)
         self._batches: dict[int, Trajectory] = {}
 
     def slot(self, index: int) -> Slot:
-        tensors = self._slabs[index].tensors
+        tensors = {path: self._slab.tensors[f"{index}/{path}"] for path in self._layout}
         values = {f.name: unflatten(getattr(self._specs, f.name), tensors, f.name) for f in fields(Trajectory)}
         return Slot(
             index=index,
