@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.protocols import Array, AsyncVectorEnv, DirectVectorEnv, Step, VectorEnv
@@ -73,26 +74,43 @@ class NativeStepper(Stepper):
 class ThreadStepper(Stepper):
     """Steps in a thread: worth it where the environment releases the interpreter's lock.
 
+    An environment that hangs does not keep Python alive, as one in a thread of ``concurrent.futures`` would.
+
     Args:
         env: the environments.
     """
 
     def __init__(self, env: VectorEnv) -> None:
         self._step = _step_of(env)
-        self._pool = ThreadPoolExecutor(1, "hsuanwu-step")
-        self._result: Future[Step] | None = None
+        self._tasks: SimpleQueue[tuple[Array, Nest] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[Step | BaseException] = SimpleQueue()
+        self._is_under_way = False
+        self._thread = Thread(target=self._run, name="hsuanwu-step", daemon=True)
+        self._thread.start()
 
     def send(self, action: Array, observation: Nest) -> None:
-        self._result = self._pool.submit(self._step, action, observation)
+        self._is_under_way = True
+        self._tasks.put((action, observation))
 
     def receive(self) -> Step:
-        if self._result is None:
+        if not self._is_under_way:
             raise RuntimeError("receive without send")
-        result, self._result = self._result, None
-        return result.result()
+        outcome = self._outcomes.get()
+        self._is_under_way = False
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                self._outcomes.put(self._step(*task))
+            except BaseException as error:
+                self._outcomes.put(error)
 
 
 def make_stepper(env: VectorEnv, overlap: bool) -> Stepper:

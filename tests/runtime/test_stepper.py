@@ -1,5 +1,8 @@
 """Steppers give what ``step`` gives, at once or later."""
 
+import subprocess
+import sys
+import textwrap
 import threading
 import traceback
 
@@ -182,6 +185,28 @@ def test_close_waits_for_the_step_and_ends_the_thread():
     stepper.close()
     assert env.steps == 1 and not env.thread.is_alive()
     stepper.close()
+
+
+HANGING = """
+    import threading, time
+    from hsuanwu.runtime.stepper import ThreadStepper
+
+    class Env:
+        def step(self, action):
+            time.sleep(1e6)
+
+    stepper = ThreadStepper(Env())
+    stepper.send(None, None)
+    time.sleep(0.1)
+    threading.Thread(target=stepper.close, daemon=True).start()
+"""
+
+
+def test_a_step_that_never_ends_does_not_keep_python_alive():
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(HANGING)], timeout=60, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 class TestAtari:
