@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,10 +51,21 @@ def replaced(path: Path) -> Iterator[Path]:
     partial = path.with_suffix(".partial")
     try:
         yield partial
+        _to_disk(partial)  # before it has its name: a power cut could leave the name with nothing behind it
         partial.replace(path)
     except BaseException:  # Ctrl-C, or a full disk
         partial.unlink(missing_ok=True)
         raise
+    with suppress(OSError):  # not every file system can
+        _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_run_folder(cfgs: DictConfig) -> None:
