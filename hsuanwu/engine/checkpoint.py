@@ -13,6 +13,7 @@ import torch
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.run_folder import replaced
 from hsuanwu.xploit.learner import Learner
 
@@ -148,6 +149,8 @@ def _state_keys(optimizer: torch.optim.Optimizer) -> set[str]:
 def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path) -> None:
     """Put a checkpoint back: weights, optimizer, clock and torch's random state.
 
+    That of a GPU is not saved, as a run may go on elsewhere: a GPU draws what this run has not drawn yet.
+
     Raises:
         ConfigurationError: if it is of another network or optimizer.
     """
@@ -170,3 +173,4 @@ def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path)
         )
     clock.steps, clock.updates = state["steps"], state["updates"]
     torch.set_rng_state(state["rng"])
+    torch.cuda.manual_seed_all(derive_seed(torch.initial_seed(), "resume", clock.updates))

@@ -16,7 +16,7 @@ class EventFile:
 
     Args:
         folder: where the file ``events.out.tfevents.*`` is made.
-        from_step: what TensorBoard has of later steps, from files of the same folder, it forgets; 0 keeps all.
+        from_step: what TensorBoard has of later steps, from files of the same folder, it forgets.
     """
 
     def __init__(self, folder: Path, from_step: int = 0) -> None:
@@ -26,10 +26,11 @@ class EventFile:
         from tensorboardX.proto.summary_pb2 import Summary
 
         self._event, self._summary = Event, Summary
+        is_another = any(folder.glob("events.out.tfevents.*"))
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
         self._file = RecordWriter(str(folder / name))
         self._append(file_version="brain.Event:2")
-        if from_step:
+        if is_another:
             # TensorBoard forgets what it has of that step too
             self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
         self._flush()

@@ -4,6 +4,7 @@ import math
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +73,33 @@ def test_no_half_checkpoint_is_left(composed, tmp_path, monkeypatch):
         trainer.train()
     (saved,) = list_checkpoints(tmp_path / "run" / "checkpoints")[-1:]
     assert {path.suffix for path in saved.parent.iterdir()} == {".pt"}
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(composed, tmp_path, monkeypatch):
+    """After a power cut there is a whole one or none."""
+    trainer, seen = DistributedTrainer(composed("total_steps=100", "checkpoint_interval=1000")), []
+
+    def fsync(descriptor):
+        target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if "checkpoints" in target.parts:
+            seen.append((target.name, [path.name for path in list_checkpoints(tmp_path / "run/checkpoints")]))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    trainer.train()
+    (name,) = [path.name for path in list_checkpoints(tmp_path / "run/checkpoints")]
+    assert seen == [(name.replace(".pt", ".partial"), []), ("checkpoints", [name])]
+
+
+def test_a_gpu_does_not_draw_again_what_it_has_drawn(composed, monkeypatch):
+    seeds = []
+    DistributedTrainer(composed("total_steps=100")).train()
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    for seed in (1, 2):
+        for _ in range(2):
+            DistributedTrainer(composed("total_steps=300", "resume=true", f"seed={seed}"))
+    begun, resumed = seeds[::2], seeds[1::2]
+    assert len(seeds) == 8 and not set(begun) & set(resumed)
+    assert resumed[0] == resumed[1]
 
 
 def test_weights_that_are_not_finite_are_not_saved_as_the_best(composed, tmp_path):

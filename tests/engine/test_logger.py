@@ -111,8 +111,16 @@ def purged_from(folder):
 
 
 def test_tensorboard_keeps_the_line_at_the_checkpoint(folder):
+    Logger(folder).close()
+    assert purged_from(folder) == []
     Logger(folder, 1000).close()
     assert purged_from(folder) == [1001]
+
+
+def test_tensorboard_forgets_a_run_that_ended_before_its_first_checkpoint(folder):
+    for _ in range(2):
+        Logger(folder).close()
+    assert purged_from(folder) == [1]
 
 
 def interrupted(at, call):
