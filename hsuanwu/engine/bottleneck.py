@@ -18,6 +18,9 @@ _ACTOR_ADVICE = {
     "inference": "more envs_per_actor or a smaller network would help",
     "transport": "more envs_per_actor or smaller observations would help",
 }
+_ON_ACCELERATOR = (
+    "transport=thread, which infers on the accelerator, would help if the environments have a native vector"
+)
 _LEARNER_ADVICE = {
     "learning": "a larger batch_size or a smaller network would help",
     "transport": "smaller observations, or fewer actors with more envs_per_actor, would help",
@@ -44,6 +47,8 @@ def bottleneck(
     num_cores: int,
     takes_turns: bool = False,
     processor_share: float = 1.0,
+    learns_on_cpu: bool = True,
+    acts_on_cpu: bool = True,
 ) -> str:
     """Return one sentence that says what bounds the run and what to change.
 
@@ -54,7 +59,10 @@ def bottleneck(
         num_cores: cores of the machine.
         takes_turns: whether actors and learner share one thread.
         processor_share: of the time that an actor does not wait for a slot, the fraction in which it keeps a core busy.
+        learns_on_cpu: whether the learner's network is not on an accelerator; what that computes keeps no core busy.
+        acts_on_cpu: whether the actors' is not.
     """
+    actor_advice = _ACTOR_ADVICE | ({"inference": _ON_ACCELERATOR} if acts_on_cpu and not learns_on_cpu else {})
     actor_wait, learner_wait = actor.get("waiting", 0.0), learner.get("waiting", 0.0)
     if processor_share < _IDLE and _largest(actor) == "environment" and learner_wait > actor_wait:
         with_processes = "transport=process with " if takes_turns else ""
@@ -72,22 +80,27 @@ def bottleneck(
             "Actors and learner both waited most of the time: for processes to start, for other programs on the same "
             "cores, or for each other; a longer run, or a larger batch_size or rollout_length, would help."
         )
-    if num_actors * (1 - actor_wait) + (1 - learner_wait) >= _BUSY * num_cores:
-        costs = {f"the actors' {name}": (num_actors * share, _ACTOR_ADVICE.get(name)) for name, share in actor.items()}
-        costs |= {f"the learner's {name}": (share, _LEARNER_ADVICE.get(name)) for name, share in learner.items()}
-        name, (_, advice) = max(costs.items(), key=lambda item: item[1][0] if item[1][1] else 0.0)
-        return f"All {num_cores} cores are busy, most of all with {name}: {advice}."
+    acted = _on_cores(actor, None if acts_on_cpu else "inference")
+    learnt = _on_cores(learner, None if learns_on_cpu else "learning")
+    if num_actors * sum(acted.values()) + sum(learnt.values()) >= _BUSY * num_cores:
+        costs = {f"the actors' {name}: {actor_advice[name]}": num_actors * share for name, share in acted.items()}
+        costs |= {f"the learner's {name}: {_LEARNER_ADVICE[name]}": share for name, share in learnt.items()}
+        return f"All {num_cores} cores are busy, most of all with {max(costs, key=lambda x: costs[x])}."
     if actor_wait < _MUCH and learner_wait < _MUCH:
         return "Actors and learner keep each other busy: both would have to be faster."
     if learner_wait > actor_wait:
         part = _largest(actor)
-        return f"The actors are the bottleneck, most of all {part}: {_ACTOR_ADVICE.get(part, '')}."
+        return f"The actors are the bottleneck, most of all {part}: {actor_advice[part]}."
     part = _largest(learner)
-    return f"The learner is the bottleneck, most of all {part}: {_LEARNER_ADVICE.get(part, '')}."
+    return f"The learner is the bottleneck, most of all {part}: {_LEARNER_ADVICE[part]}."
 
 
 def _listed(shares: Shares) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+
+
+def _on_cores(shares: Shares, elsewhere: str | None) -> Shares:
+    return {name: share for name, share in shares.items() if name not in ("waiting", elsewhere)}
 
 
 def _largest(shares: Shares) -> str:

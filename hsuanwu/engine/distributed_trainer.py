@@ -81,8 +81,7 @@ class DistributedTrainer:
     def train(self) -> dict[str, Any]:
         """Train until ``total_steps`` environment steps are consumed and return a summary; once only.
 
-        However it ends (an exception in an environment and Ctrl-C included), no process is left, and the
-        weights that were reached are in ``checkpoints/``.
+        However it ends (an error of an environment, Ctrl-C), no process is left; the weights are in ``checkpoints/``.
 
         Returns:
             ``run_dir``, ``steps`` and ``updates`` in all; ``seconds``, ``steps_per_second``, ``time`` (what that of
@@ -110,13 +109,6 @@ class DistributedTrainer:
                 with interrupts_held():  # a second Ctrl-C may not cost the weights
                     self._end(runtime)
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
-        verdict = bottleneck(
-            **shares,
-            num_actors=cfgs.num_actors,
-            num_cores=num_cores(),
-            takes_turns=not runtime.transport.is_concurrent,
-            processor_share=reporter.window.actor_processor_share(),
-        )
         return {
             "run_dir": str(self.folder.path),
             "steps": clock.steps,
@@ -124,7 +116,15 @@ class DistributedTrainer:
             "seconds": seconds,
             "steps_per_second": (clock.steps - first_step) / seconds,
             "time": shares,
-            "bottleneck": verdict,
+            "bottleneck": bottleneck(
+                **shares,
+                num_actors=cfgs.num_actors,
+                num_cores=num_cores(),
+                takes_turns=not runtime.transport.is_concurrent,
+                processor_share=reporter.window.actor_processor_share(),
+                learns_on_cpu=self.agent.device.type == "cpu",
+                acts_on_cpu=runtime.actor.device.type == "cpu",
+            ),
         }
 
     def _end(self, runtime: Runtime) -> None:

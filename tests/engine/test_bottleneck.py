@@ -38,6 +38,29 @@ def test_actors_that_keep_the_learner_waiting(part, advice):
     assert text.startswith(f"All 2 cores are busy, most of all with the actors' {part}: {advice}")
 
 
+@pytest.mark.parametrize("num_cores", [2, 8])
+def test_actors_that_infer_on_the_cpu_beside_an_accelerator(num_cores):
+    shares = waiting(BUSY_LEARNER, 0.6), 2, num_cores
+    infers, steps = ({"environment": x, "inference": 0.9 - x, "waiting": 0.05, "transport": 0.05} for x in (0.3, 0.6))
+    found = [bottleneck(actor, *shares, learns_on_cpu=x) for actor in (infers, steps) for x in (False, True)]
+    assert ["transport=thread, which infers on the accelerator" in text for text in found] == [True, *[False] * 3]
+    found = bottleneck(infers, *shares, learns_on_cpu=False, acts_on_cpu=False)
+    assert "most of all inference: more envs_per_actor" in found
+
+
+def test_what_an_accelerator_computes_keeps_no_core_busy():
+    """Two actors, half of whose time is inference, and a learner that learns for 80 % of it: 2 or 3 cores, or 1.2."""
+    actor, learner = waiting({"environment": 0.5, "inference": 0.5, "transport": 0.0}, 0.0), BUSY_LEARNER
+    everything = {"num_actors": 2, "num_cores": 3}
+    assert bottleneck(actor, learner, **everything).startswith("All 3 cores are busy, most of all with the actors'")
+    for acts_on_cpu in (False, True):
+        text = bottleneck(actor, learner, **everything, learns_on_cpu=False, acts_on_cpu=acts_on_cpu)
+        assert text == "Actors and learner keep each other busy: both would have to be faster."
+    assert bottleneck(actor, learner, 2, 1, learns_on_cpu=False, acts_on_cpu=False).startswith(
+        "All 1 cores are busy, most of all with the actors' environment"
+    )
+
+
 @pytest.mark.parametrize(
     ("part", "advice"),
     [
