@@ -149,7 +149,7 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
         "shared": shared,
     }
     storage = _make(cfgs, "storage", wiring)
-    _check_batch_size(cfgs, storage.num_slots)
+    check_batch_size(cfgs, storage.num_slots)
     device = actor_device(cfgs, agent)
     if device.type == "cuda" and cfgs.num_actors > MOST_STREAMS:
         raise ConfigurationError(
@@ -226,7 +226,12 @@ def check_run_keys(cfgs: DictConfig) -> None:
         )
 
 
-def _check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
+def check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
+    """Check that a storage holds enough for a batch.
+
+    Raises:
+        ConfigurationError: if it does not.
+    """
     most = num_slots * cfgs.envs_per_actor
     if cfgs.batch_size > most:
         raise ConfigurationError(

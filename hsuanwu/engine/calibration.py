@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import measurement
-from hsuanwu.engine.build import Agent, acts_on_accelerator, build_agent, transport_class
+from hsuanwu.engine.build import Agent, acts_on_accelerator, build_agent, check_batch_size, transport_class
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
@@ -104,6 +104,8 @@ def _candidates(cfgs: DictConfig, most_actors: int, learner_threads: Sequence[in
     given = _given(cfgs.num_actors), _given(cfgs.envs_per_actor), slots_per_actor
     candidates = list(layouts(cfgs.batch_size, most_actors, *given, learner_threads))
     if not candidates:
+        if None not in given:
+            check_batch_size(cfgs, given[0] * given[2])
         slots = "null" if slots_per_actor is None else slots_per_actor
         raise ConfigurationError(
             f"batch_size: found {cfgs.batch_size}, which num_actors={cfgs.num_actors}, envs_per_actor="

@@ -146,15 +146,21 @@ def test_what_is_given_is_kept(concurrent, costs, given):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["num_actors=1", "envs_per_actor=2", "storage.slots_per_actor=2"], "num_actors=1, envs_per_actor=2 and"),
-        (["num_actors=17"], "found 8, which num_actors=17, envs_per_actor=auto and storage.slots_per_actor=null"),
+        (
+            ["num_actors=1", "envs_per_actor=2", "storage.slots_per_actor=2"],
+            "found 8, but the storage holds 2 slots of envs_per_actor=2 environments, so that it can never be filled",
+        ),
+        (
+            ["num_actors=17"],
+            "found 8, which num_actors=17, envs_per_actor=auto and storage.slots_per_actor=null cannot fill without",
+        ),
     ],
 )
 @pytest.mark.parametrize("transport", ["local", "process"])
 def test_an_error_where_nothing_fits(composed, unmeasured, transport, overrides, message):
-    with pytest.raises(ConfigurationError, match="^batch_size: found 8, .* cannot fill .*; change one of") as caught:
+    with pytest.raises(ConfigurationError, match=f"^batch_size: {message}") as caught:
         DistributedTrainer(composed(f"transport={transport}", *AUTO, *overrides))
-    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_more_actors_than_one_have_to_be_asked_for_where_they_take_turns(composed, costs):
