@@ -98,7 +98,7 @@ class GraphInference(Inference):
     def _prepare(self, row: Nest, generator: torch.Generator) -> None:
         """Record a call, or say why that cannot be."""
         self._host = map_nest(lambda x: torch.empty_like(x, pin_memory=True), row)
-        self._inputs = map_nest(lambda x: x.to(self._device), row)
+        self._inputs = map_nest(lambda x: x.to(self._device, copy=True), row)
         before = map_nest(torch.clone, self.state)
         for _ in range(_WARM_UPS):
             outputs = self._call(generator)

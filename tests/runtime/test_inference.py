@@ -1,5 +1,6 @@
 """A policy acts the same whether it is called or replayed, and follows its weights and its state."""
 
+import contextlib
 import copy
 import warnings
 
@@ -11,6 +12,7 @@ from torch.torch_version import TorchVersion
 from hsuanwu.common.seeding import make_generator
 from hsuanwu.common.slab import TensorSpec
 from hsuanwu.common.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from hsuanwu.runtime import inference as module
 from hsuanwu.runtime.inference import DirectInference, GraphInference, make_inference
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.encoder import MixedPrecisionEncoder, MlpEncoder
@@ -22,11 +24,21 @@ from hsuanwu.xplore.distribution import (
     MultiCategorical,
     SquashedGaussian,
 )
+from tests.runtime.cpu_graph import CpuTorch
 
 OBSERVATION, ACTION = Box(-1, 1, (3,)), Discrete(4)
 B = 5
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda:0", marks=gpu)])
+def device(request, monkeypatch):
+    """Where calls are recorded: on a GPU, on a stream that is not the learner's, and on the CPU by a twin of graphs."""
+    if request.param == "cpu":
+        monkeypatch.setattr(module, "torch", CpuTorch())
+    with contextlib.nullcontext() if request.param == "cpu" else torch.cuda.stream(torch.cuda.Stream()):
+        yield request.param
 
 
 def make_policy(policy_class=FeedForwardPolicy, dtype=torch.float32, device="cpu"):
@@ -79,28 +91,42 @@ def test_on_the_cpu_the_policy_is_called(policy_class):
     assert error < 1e-6 and len({tuple(action) for action in actions}) > 6
 
 
-@gpu
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("policy_class", [FeedForwardPolicy, LstmPolicy])
-def test_on_a_gpu_the_policy_is_replayed_and_follows_weights_and_state(policy_class, dtype):
-    policy = make_policy(policy_class, dtype, "cuda:0")
-    with torch.cuda.stream(torch.cuda.Stream()):
-        inference = make_inference(policy, B)
-        assert type(inference) is GraphInference
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            actions, error = play(inference, policy, "cuda:0")
-    assert error < (1e-5 if dtype is torch.float32 else 2e-2)
+def test_a_recorded_policy_is_replayed_and_follows_weights_and_state(policy_class, device):
+    policy = make_policy(policy_class, device=device)
+    inference = GraphInference(policy, B)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        actions, error = play(inference, policy, device)
+    assert error < 1e-5
     assert len({tuple(action) for action in actions}) > 6, "each replay draws anew"
 
 
-class Undecided(FeedForwardPolicy):
+@gpu
+@pytest.mark.parametrize("policy_class", [FeedForwardPolicy, LstmPolicy])
+def test_on_a_gpu_the_policy_is_recorded_in_bfloat16_too(policy_class):
+    policy = make_policy(policy_class, torch.bfloat16, "cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        inference = make_inference(policy, B)
+        assert type(inference) is GraphInference
+        assert play(inference, policy, "cuda:0")[1] < 2e-2
+
+
+class Undecides:
     """What it does depends on the value of a tensor."""
 
     def step_params(self, observation, *rest):
         if observation.sum().item() > 0:
             observation = -observation
         return super().step_params(observation, *rest)
+
+
+class Undecided(Undecides, FeedForwardPolicy):
+    pass
+
+
+class UndecidedLstm(Undecides, LstmPolicy):
+    pass
 
 
 class Broken(FeedForwardPolicy):
@@ -121,14 +147,12 @@ class Delayed(FeedForwardPolicy):
         return params, (observation, state[0])
 
 
-@gpu
-def test_a_state_may_hold_a_part_of_the_one_before():
-    policy = make_policy(Delayed, device="cuda:0")
-    with torch.cuda.stream(torch.cuda.Stream()):
-        assert play(make_inference(policy, B), policy, "cuda:0")[1] < 1e-5
+def test_a_state_may_hold_a_part_of_the_one_before(device):
+    policy = make_policy(Delayed, device=device)
+    assert play(GraphInference(policy, B), policy, device)[1] < 1e-5
 
 
-def test_a_state_may_hold_a_part_of_the_one_before_on_the_cpu():
+def test_a_state_may_hold_a_part_of_the_one_before_where_nothing_is_recorded():
     policy = make_policy(Delayed)
     assert play(make_inference(policy, B), policy, "cpu")[1] < 1e-6
 
@@ -142,33 +166,39 @@ FAMILIES = [
 ]
 
 
-@gpu
 @pytest.mark.parametrize("distribution", FAMILIES, ids=lambda x: type(x).__name__)
-def test_every_family_can_be_recorded(distribution):
-    encoder = MlpEncoder(OBSERVATION, 8)
-    policy = FeedForwardPolicy(encoder, distribution, 8, None).eval().to("cuda:0")
-    with torch.cuda.stream(torch.cuda.Stream()), torch.inference_mode(), warnings.catch_warnings():
+def test_every_family_can_be_recorded(distribution, device):
+    policy = FeedForwardPolicy(MlpEncoder(OBSERVATION, 8), distribution, 8, None).eval().to(device)
+    with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("error")
-        inference, generator = make_inference(policy, B), make_generator(1, "cuda:0")
+        inference, generator = GraphInference(policy, B), make_generator(1, device)
         found = [inference.act(row(0), generator)[0].clone() for _ in range(8)]
     assert len({str(action) for action in found}) > 1
 
 
-@gpu
-@pytest.mark.skipif(TorchVersion(torch.__version__) < "2.13", reason="a recording that fails leaves torch unusable")
-def test_a_policy_that_cannot_be_recorded_is_called():
-    policy = make_policy(Undecided, device="cuda:0")
-    with torch.cuda.stream(torch.cuda.Stream()), pytest.warns(UserWarning, match="Undecided cannot be recorded"):
-        actions, error = play(GraphInference(policy, B), policy, "cuda:0")
-        assert torch.rand(1, device="cuda:0") >= 0, "others draw as before"
-        play(make_inference(make_policy(device="cuda:0"), B), make_policy(device="cuda:0"), "cuda:0")
+@pytest.mark.parametrize("policy_class", [Undecided, UndecidedLstm])
+def test_a_policy_that_cannot_be_recorded_is_called(policy_class, device):
+    if TorchVersion(torch.__version__) < "2.13":
+        pytest.skip("a recording that fails leaves torch unusable")
+    policy = make_policy(policy_class, device=device)
+    with pytest.warns(UserWarning, match=f"{policy_class.__name__} cannot be recorded"):
+        actions, error = play(GraphInference(policy, B), policy, device)
+    assert torch.rand(1, device=device) >= 0, "others draw as before"
+    play(GraphInference(make_policy(device=device), B), make_policy(device=device), device)
     assert error < 1e-5 and len({tuple(action) for action in actions}) > 6
 
 
-@gpu
-def test_a_mistake_in_the_policy_is_told_as_it_is():
-    with torch.cuda.stream(torch.cuda.Stream()), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        play(GraphInference(make_policy(Broken, device="cuda:0"), B), make_policy(device="cuda:0"), "cuda:0")
+@pytest.mark.parametrize("device", ["cpu"], indirect=True)
+def test_an_older_torch_says_that_it_cannot_go_on(device, monkeypatch):
+    monkeypatch.setattr(module, "_MENDS_ITSELF", "99")
+    policy = make_policy(Undecided, device=device)
+    with pytest.raises(RuntimeError, match="Undecided cannot be recorded as a CUDA graph; use transport=process"):
+        play(GraphInference(policy, B), policy, device)
+
+
+def test_a_mistake_in_the_policy_is_told_as_it_is(device):
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        play(GraphInference(make_policy(Broken, device=device), B), make_policy(device=device), device)
 
 
 @gpu

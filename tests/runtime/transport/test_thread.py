@@ -13,10 +13,13 @@ import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.runtime import group, inference
 from hsuanwu.runtime.transport import ActorError, ThreadTransport
 from hsuanwu.runtime.transport import thread as module
+from hsuanwu.runtime.weights import Weights
 from hsuanwu.testing import transport as contract
 from tests import test_faults
+from tests.runtime.cpu_graph import CpuTorch
 from tests.runtime.test_zero_lag import TOLERANCE, largest_error
 from tests.runtime.test_zero_lag import program as whole_program
 
@@ -100,6 +103,29 @@ def test_real_actors_on_a_gpu_act_as_the_processor_learns(case, overlap):
     """Several record at the same time, on streams of their own, with weights from a board on the GPU."""
     with whole_program(*case, ThreadTransport, overlap=overlap, device="cuda:0") as run:
         assert largest_error(run) < 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+@pytest.mark.parametrize("case", [("cartpole", True, 20), ("pendulum", False, 5), ("memory", True, 5)])
+def test_real_actors_that_replay_act_as_the_learner_learns(case, overlap, monkeypatch):
+    """The same without a GPU: two threads record and replay by a twin of CUDA graphs."""
+    monkeypatch.setattr(inference, "torch", CpuTorch())
+    monkeypatch.setattr(group, "make_inference", inference.GraphInference)
+    with whole_program(*case, ThreadTransport, overlap=overlap) as run:
+        assert largest_error(run) < TOLERANCE
+        run.learner.actor.load_state_dict(changed(run.learner.learner))
+        run.end.publish(Weights(1, run.learner.actor.state_dict()))
+        while run.collect().policy_version.min() < 1:
+            pass
+        assert largest_error(run) < TOLERANCE
+
+
+def changed(policy):
+    """Return weights that choose otherwise, after they have been given to ``policy``."""
+    with torch.no_grad():
+        for weight in policy.parameters():
+            weight.mul_(-0.5)
+    return policy.state_dict()
 
 
 def test_intraop_threads_of_the_learner_stay():
