@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import torch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -66,6 +67,8 @@ def test_cartpole_without_velocities(tmp_path):
 def train_and_interrupt(recipe, run_dir, seconds):
     """Train by a recipe without end, and press Ctrl-C after some seconds."""
     arguments = [f"experiment={recipe}", f"run_dir={run_dir}", "total_steps=1_000_000_000", "log_interval=1000"]
+    if recipe.endswith("_gpu") and not torch.cuda.is_available():
+        arguments += ["device=cpu", "batch_size=32"]
     with subprocess.Popen(
         command("train", *arguments),
         cwd=ROOT,
