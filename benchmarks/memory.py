@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,13 +33,16 @@ def main() -> None:
     parser.add_argument("--overrides", nargs="*", default=[], help="passed on to hsuanwu-train")
     arguments = parser.parse_args()
     process_tree.adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: terminated"))  # so that nothing is left running
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", "from hsuanwu.cli import train; train()", f"experiment={arguments.recipe}"]
         command += [f"run_dir={folder}/run", f"total_steps={ENDLESS}", *arguments.overrides]
         try:
             with subprocess.Popen(command, stdout=subprocess.DEVNULL) as learner:
-                samples = watch(learner, arguments.minutes * 60.0)
-                learner.terminate()
+                try:
+                    samples = watch(learner, arguments.minutes * 60.0)
+                finally:
+                    learner.terminate()
         finally:
             process_tree.end_children()
     print(table(samples, learner.pid))

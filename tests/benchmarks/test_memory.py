@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 
 import memory
+import process_tree
 import pytest
+
+from tests.test_faults import assert_group_is_empty
 
 
 def test_anonymous_memory_grows_with_what_is_allocated():
@@ -32,3 +36,16 @@ def test_a_run_that_ends_is_an_error(monkeypatch):
         process.wait()
         with pytest.raises(SystemExit, match="exit status 3"):
             memory.watch(process, 1.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_measurement_that_is_terminated_leaves_nothing_running():
+    command = [sys.executable, memory.__file__, "impala_cartpole", "--overrides", "num_actors=2", "envs_per_actor=8"]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while len(process_tree.descendants(process.pid)) < 4 and time.monotonic() < deadline:  # learner, server, actors
+            time.sleep(0.1)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and err.splitlines()[-1] == "error: terminated"
+    assert_group_is_empty(process.pid)
