@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import measurement
-from hsuanwu.engine.build import Agent, acts_on_accelerator, build_agent, check_batch_size, transport_class
+from hsuanwu.engine.build import Agent, acts_on_accelerator, check_batch_size, transport_class
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
+from hsuanwu.engine.precision import Trial, costs_of, faster, few_envs, trials
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
 
@@ -20,13 +21,10 @@ _KEYS = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overla
 _SHORT_SECONDS, _LONG_SECONDS, _VERY_LONG_SECONDS = 0.1, 0.5, 3.0
 _LONG_UPDATE_SECONDS = 10.0
 _FEW_ENVS = 4
-_FEW_STEPS = 64
 _FEW_WEIGHTS = 200_000
 _MOST_ACTORS = 32
 _IDLE = 0.8
 """Environments that leave a core idle for more of the time wait for something; less may be other programs' doing."""
-_GAIN = 1.05
-"""bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""
 
 
 def calibrated(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any] | None]:
@@ -72,12 +70,13 @@ def _beside_accelerator(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     halves = cfgs.num_actors == cfgs.envs_per_actor == AUTO and cfgs.batch_size % 2 == 0
     layout = Layout(3, cfgs.batch_size // 2, 2) if halves else _candidates(cfgs, 2, (1,))[-1]
     with threads(1):
-        _, precision, work = _agent_of_best_precision(cfgs)
+        tried = trials(cfgs)
+    precision = faster(tried, lambda name: 1.0 / tried[name].seconds)
     result = _chosen(cfgs, layout, precision, spare_cores=0)
     return result, {
         "seconds": perf_counter() - start,
         "num_cores": cores,
-        "work_seconds": work,
+        "work_seconds": _work_seconds(tried),
         "chosen": _told(result),
     }
 
@@ -118,13 +117,23 @@ def _candidates(cfgs: DictConfig, most_actors: int, learner_threads: Sequence[in
 def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]:
     start = perf_counter()
     with threads(1):
-        agent, precision, work = _agent_of_best_precision(cfgs)
-        counts = _thread_counts(cfgs, agent, cores)
+        tried = trials(cfgs)
+        guess = faster(tried, lambda name: 1.0 / tried[name].seconds)
+        counts = _thread_counts(cfgs, tried[guess].agent, cores)
         candidates = _candidates(cfgs, cores, counts)
-        costs = _costs(cfgs, agent, candidates)
-    if costs.idle > 0.0:
-        candidates = _candidates(cfgs, max(cores, _MOST_ACTORS), counts)
-    layout, speed = best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
+        costs = _costs(cfgs, tried[guess].agent, candidates)
+        if costs.idle > 0.0:
+            candidates = _candidates(cfgs, max(cores, _MOST_ACTORS), counts)
+
+        def best(costs: Costs) -> tuple[Layout, float]:
+            return best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
+
+        steps = cfgs.batch_size * cfgs.rollout_length
+        # less work is not always more speed: actors and learner work side by side, and one of them waits
+        precision = faster(tried, lambda name: best(costs_of(tried[name], tried[guess], costs, steps))[1])
+        if precision != guess:
+            costs = _costs(cfgs, tried[precision].agent, _candidates(cfgs, cores, counts))
+    layout, speed = best(costs)
     if cfgs.storage.get("slots_per_actor") is None:
         batch_seconds = cfgs.batch_size * cfgs.rollout_length / speed
         layout = with_spare_slots(layout, costs.learn[layout.learner_threads], batch_seconds, cores)
@@ -132,7 +141,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
     return result, {
         "seconds": perf_counter() - start,
         "num_cores": cores,
-        "work_seconds": work,
+        "work_seconds": _work_seconds(tried),
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
         "update_seconds": {str(threads): seconds / cfgs.updates_per_batch for threads, seconds in costs.learn.items()},
         "idle": costs.idle,
@@ -146,32 +155,17 @@ def _told(cfgs: DictConfig) -> dict[str, Any]:
     return {**{key: cfgs[key] for key in _KEYS}, "slots_per_actor": cfgs.storage.get("slots_per_actor")}
 
 
+def _work_seconds(tried: Mapping[str, Trial]) -> dict[str, float]:
+    """Return what the work for a batch takes in each precision, if there is more than one to choose from."""
+    return {name: trial.seconds for name, trial in tried.items() if trial.seconds}
+
+
 def _thread_counts(cfgs: DictConfig, agent: Agent, cores: int) -> tuple[int, ...]:
     """Return how many threads the learner may be given; threads cost a small network more than they bring."""
     if cfgs.learner_threads != AUTO:
         return (cfgs.learner_threads,)
     num_weights = sum(weight.numel() for weight in agent.learner.learner.parameters())
     return (1,) if num_weights < _FEW_WEIGHTS or agent.device.type != "cpu" else (1, cores)
-
-
-def _agent_of_best_precision(cfgs: DictConfig) -> tuple[Agent, str, dict[str, float]]:
-    """Return an agent, its precision, and what the work for a batch takes in each precision that was tried."""
-    if cfgs.precision != AUTO:
-        return build_agent(cfgs), cfgs.precision, {}
-    agents = {name: build_agent(_with(cfgs, precision=name)) for name in ("float32", "bfloat16")}
-    seconds = {name: _work_seconds(cfgs, agent) for name, agent in agents.items()}
-    if sum(seconds.values()) < _LONG_SECONDS:  # so short a measurement may have been disturbed as a whole
-        seconds = {name: min(seconds[name], _work_seconds(cfgs, agent)) for name, agent in agents.items()}
-    precision = "bfloat16" if seconds["bfloat16"] * _GAIN < seconds["float32"] else "float32"
-    return agents[precision], precision, seconds
-
-
-def _work_seconds(cfgs: DictConfig, agent: Agent) -> float:
-    """Return the seconds of inference and updates for one batch: actors and learner share the cores."""
-    whole = cfgs.batch_size
-    few = _few_envs(cfgs) if agent.device.type == "cpu" else whole  # a few would not fill an accelerator
-    learn = measurement.update_seconds(cfgs, agent, few) * whole / few * cfgs.updates_per_batch
-    return learn + measurement.inference_seconds(cfgs, agent, whole) * cfgs.rollout_length
 
 
 def _chosen(cfgs: DictConfig, layout: Layout, precision: str, spare_cores: int) -> DictConfig:
@@ -214,7 +208,7 @@ def _idle(seconds: float, processor_seconds: float) -> float:
 
 def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
     """Return the seconds of an update of a whole batch; of a small one, multiplied, where it takes long."""
-    few, whole = _few_envs(cfgs), cfgs.batch_size
+    few, whole = few_envs(cfgs), cfgs.batch_size
     with threads(num_threads):
         seconds = measurement.update_seconds(cfgs, agent, few) * whole / few
         return seconds if few == whole or seconds >= _LONG_SECONDS else measurement.update_seconds(cfgs, agent, whole)
@@ -231,12 +225,3 @@ def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tup
     if few > least:
         seconds = measurement.act_seconds(cfgs, agent, few)
     return (few, seconds), (many, measurement.act_seconds(cfgs, agent, many) if many > few else seconds)
-
-
-def _few_envs(cfgs: DictConfig) -> int:
-    """Return the size of a batch that shows which precision is faster without taking long.
-
-    An eighth, but so many steps that the optimizer, which costs the same for any batch, does not hide it.
-    """
-    least = -(-_FEW_STEPS // cfgs.rollout_length)
-    return min(cfgs.batch_size, max(cfgs.batch_size // 8, least))
