@@ -12,7 +12,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import measurement
 from hsuanwu.engine.build import Agent, acts_on_accelerator, check_batch_size, transport_class
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
-from hsuanwu.engine.precision import Trial, costs_of, faster, few_envs, trials
+from hsuanwu.engine.precision import Trial, batch_seconds, costs_of, faster, trials
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.runtime.memory import keep_freed_memory
 
@@ -121,7 +121,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         guess = faster(tried, lambda name: 1.0 / tried[name].seconds)
         counts = _thread_counts(cfgs, tried[guess].agent, cores)
         candidates = _candidates(cfgs, cores, counts)
-        costs = _costs(cfgs, tried[guess].agent, candidates)
+        costs = _costs(cfgs, tried[guess], candidates)
         if costs.idle > 0.0:
             candidates = _candidates(cfgs, max(cores, _MOST_ACTORS), counts)
 
@@ -132,7 +132,7 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         # less work is not always more speed: actors and learner work side by side, and one of them waits
         precision = faster(tried, lambda name: best(costs_of(tried[name], tried[guess], costs, steps))[1])
         if precision != guess:
-            costs = _costs(cfgs, tried[precision].agent, _candidates(cfgs, cores, counts))
+            costs = _costs(cfgs, tried[precision], _candidates(cfgs, cores, counts))
     layout, speed = best(costs)
     if cfgs.storage.get("slots_per_actor") is None:
         batch_seconds = cfgs.batch_size * cfgs.rollout_length / speed
@@ -190,13 +190,16 @@ def _given(value: int | str) -> int | None:
     return None if value == AUTO else int(value)
 
 
-def _costs(cfgs: DictConfig, agent: Agent, candidates: list[Layout]) -> Costs:
+def _costs(cfgs: DictConfig, trial: Trial, candidates: list[Layout]) -> Costs:
     """Measure what one step of few and of many environments takes, and the updates of one batch."""
     sizes = sorted({layout.envs_per_actor for layout in candidates})
-    counts = sorted({layout.learner_threads for layout in candidates})
-    learn = {count: _batch_seconds(cfgs, agent, count) * cfgs.updates_per_batch for count in counts}
+    learn = {}
+    for count in sorted({layout.learner_threads for layout in candidates}):
+        with threads(count):
+            known = trial.learn if count == 1 else 0.0
+            learn[count] = known or batch_seconds(cfgs, trial.agent) * cfgs.updates_per_batch
     start, computed = perf_counter(), process_time()
-    act = _act_costs(cfgs, agent, sizes[0], sizes[-1])
+    act = _act_costs(cfgs, trial.agent, sizes[0], sizes[-1])
     return Costs(act, learn, _idle(perf_counter() - start, process_time() - computed))
 
 
@@ -204,14 +207,6 @@ def _idle(seconds: float, processor_seconds: float) -> float:
     """Return what fraction of the time cores were idle; 0 where other programs may have been the cause."""
     idle = 1.0 - processor_seconds / seconds
     return idle if seconds > _SHORT_SECONDS and idle > _IDLE else 0.0
-
-
-def _batch_seconds(cfgs: DictConfig, agent: Agent, num_threads: int) -> float:
-    """Return the seconds of an update of a whole batch; of a small one, multiplied, where it takes long."""
-    few, whole = few_envs(cfgs), cfgs.batch_size
-    with threads(num_threads):
-        seconds = measurement.update_seconds(cfgs, agent, few) * whole / few
-        return seconds if few == whole or seconds >= _LONG_SECONDS else measurement.update_seconds(cfgs, agent, whole)
 
 
 def _act_costs(cfgs: DictConfig, agent: Agent, few: int, many: int) -> tuple[tuple[int, float], tuple[int, float]]:

@@ -16,8 +16,8 @@ from hsuanwu.env.imports import one_line
 
 _GAIN = 1.05
 """bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""
-_SHORT_SECONDS = 0.5
-"""So short a measurement may have been disturbed as a whole: it is made twice."""
+_LONG_SECONDS = 0.5
+"""Shorter measurements may have been disturbed as a whole, and are made twice."""
 _FEW_STEPS = 64
 
 
@@ -60,7 +60,7 @@ def trials(cfgs: DictConfig) -> dict[str, Trial]:
         )
         del found["bfloat16"]
         return found
-    if sum(trial.seconds for trial in found.values()) < _SHORT_SECONDS:
+    if sum(trial.seconds for trial in found.values()) < _LONG_SECONDS:
         found = {name: _less(trial, _measured(cfgs, trial)) for name, trial in found.items()}
     return found
 
@@ -89,8 +89,18 @@ def costs_of(other: Trial, known: Trial, costs: Costs, num_steps: int) -> Costs:
     return replace(costs, act=act, learn={n: x * other.learn / known.learn for n, x in costs.learn.items()})
 
 
+def batch_seconds(cfgs: DictConfig, agent: Agent) -> float:
+    """Return the seconds of one update of a whole batch; of a small one, multiplied, where it takes long."""
+    few, whole = few_envs(cfgs), cfgs.batch_size
+    if agent.device.type == "cpu":  # a few would not fill an accelerator
+        seconds = measurement.update_seconds(cfgs, agent, few) * whole / few
+        if few == whole or seconds >= _LONG_SECONDS:
+            return seconds
+    return measurement.update_seconds(cfgs, agent, whole)
+
+
 def few_envs(cfgs: DictConfig) -> int:
-    """Return the size of a batch that shows which precision is faster without taking long.
+    """Return the size of a batch that shows how long updates are without taking long.
 
     An eighth, but so many steps that the optimizer, which costs the same for any batch, does not hide it.
     """
@@ -99,10 +109,8 @@ def few_envs(cfgs: DictConfig) -> int:
 
 
 def _measured(cfgs: DictConfig, trial: Trial) -> Trial:
-    whole = cfgs.batch_size
-    few = few_envs(cfgs) if trial.agent.device.type == "cpu" else whole  # a few would not fill an accelerator
-    learn = measurement.update_seconds(cfgs, trial.agent, few) * whole / few * cfgs.updates_per_batch
-    infer = measurement.inference_seconds(cfgs, trial.agent, whole) * cfgs.rollout_length
+    learn = batch_seconds(cfgs, trial.agent) * cfgs.updates_per_batch
+    infer = measurement.inference_seconds(cfgs, trial.agent, cfgs.batch_size) * cfgs.rollout_length
     return replace(trial, learn=learn, infer=infer)
 
 

@@ -215,7 +215,7 @@ def test_the_precision_is_the_faster_one_by_far(concurrent, costs, gain, expecte
 def test_a_long_update_is_not_measured_whole(concurrent, costs, monkeypatch):
     sizes, right = [], measurement.update_seconds
     monkeypatch.setattr(measurement, "update_seconds", lambda *args: sizes.append(args[-1]) or right(*args))
-    for seconds, expected in ((0.5, [4] * 3), (0.001, [4] * 5 + [32])):
+    for seconds, expected in ((0.5, [4] * 2), (0.001, [4, 32] * 4)):
         costs["float32"] = costs["bfloat16"] = seconds
         sizes.clear()
         _, report = calibrated(concurrent("batch_size=32", "rollout_length=20"))
