@@ -124,19 +124,15 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
         costs = _costs(cfgs, tried[guess], candidates)
         if costs.idle > 0.0:
             candidates = _candidates(cfgs, max(cores, _MOST_ACTORS), counts)
-
-        def best(costs: Costs) -> tuple[Layout, float]:
-            return best_layout(candidates, costs, cfgs.batch_size, cfgs.rollout_length, cores)
-
-        steps = cfgs.batch_size * cfgs.rollout_length
-        # less work is not always more speed: actors and learner work side by side, and one of them waits
-        precision = faster(tried, lambda name: best(costs_of(tried[name], tried[guess], costs, steps))[1])
-        if precision != guess:
-            costs = _costs(cfgs, tried[precision], _candidates(cfgs, cores, counts))
-    layout, speed = best(costs)
+    batch = cfgs.batch_size, cfgs.rollout_length
+    steps = cfgs.batch_size * cfgs.rollout_length
+    # less work is not always more speed: actors and learner work side by side, and one of them waits
+    costs_in = {name: costs_of(trial, tried[guess], costs, steps) for name, trial in tried.items()}
+    best = {name: best_layout(candidates, x, *batch, cores) for name, x in costs_in.items()}
+    precision = faster(tried, lambda name: best[name][1])
+    costs, (layout, speed) = costs_in[precision], best[precision]
     if cfgs.storage.get("slots_per_actor") is None:
-        batch_seconds = cfgs.batch_size * cfgs.rollout_length / speed
-        layout = with_spare_slots(layout, costs.learn[layout.learner_threads], batch_seconds, cores)
+        layout = with_spare_slots(layout, costs.learn[layout.learner_threads], steps / speed, cores)
     result = _chosen(cfgs, layout, precision, cores - layout.num_actors - layout.learner_threads)
     return result, {
         "seconds": perf_counter() - start,
