@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import os
 import signal
@@ -34,7 +35,7 @@ def train() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
     _make_own_modules_importable()
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
-    _run(_compose_and_train)
+    _run(_compose_and_train, f"; {_GO_ON}")
 
 
 def evaluate() -> None:
@@ -114,6 +115,9 @@ def _compose_and_train() -> None:
             import hydra
 
             import hsuanwu.engine.job  # noqa: F401
+
+            # a plugin that fails is told here: Hydra would say that it finds no configuration
+            importlib.import_module("hsuanwu.cfgs")
         # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
         with interrupts_held() as held:
 
@@ -171,7 +175,7 @@ class _TerminatedError(BaseException):
     """SIGTERM was received."""
 
 
-def _run(command: Callable[[], Any]) -> None:
+def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
     """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -183,9 +187,9 @@ def _run(command: Callable[[], Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_FAILURE)
     except KeyboardInterrupt:
-        _exit(f"interrupted; {_GO_ON}", _SIGNAL + signal.SIGINT)
+        _exit(f"interrupted{how_to_go_on}", _SIGNAL + signal.SIGINT)
     except _TerminatedError:
-        _exit(f"terminated; {_GO_ON}", _SIGNAL + signal.SIGTERM)
+        _exit(f"terminated{how_to_go_on}", _SIGNAL + signal.SIGTERM)
     except Exception as error:
         verdict = _verdict(error)
         if verdict is None:

@@ -193,12 +193,12 @@ def test_own_applications_run(page, arguments, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-def test_a_plugin_is_chosen_by_name(tmp_path):
-    """What an installed package with our entry point looks like to Python."""
+def install_plugin(tmp_path, code):
+    """Make what an installed package with our entry point looks like to Python."""
     page = ROOT / "docs/guides/module.md"
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package/__init__.py").touch()
-    (tmp_path / "my_package/my_encoder.py").write_text(files(page)["my_encoder.py"])
+    (tmp_path / "my_package/my_encoder.py").write_text(code)
     information = tmp_path / "my_package-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
@@ -207,10 +207,24 @@ def test_a_plugin_is_chosen_by_name(tmp_path):
     assert section == '[project.entry-points."hsuanwu.plugins"]'
     entry = line.replace('"', "")
     (information / "entry_points.txt").write_text(f"[hsuanwu.plugins]\n{entry}\n")
+
+
+def test_a_plugin_is_chosen_by_name(tmp_path):
+    install_plugin(tmp_path, files(ROOT / "docs/guides/module.md")["my_encoder.py"])
     arguments = ["encoder=wide", "encoder.width=32", *TINY, "run_dir=run"]
     result = run(tmp_path, "-c", RUN_ALL, json.dumps([arguments, ["encoder=wide", "encoder.widht=32"]]))
     assert "Run folder: run" in result.stdout
     assert result.returncode == 2 and "did you mean 'encoder.width'" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--config-path", "elsewhere"]])
+def test_a_plugin_that_fails_is_told_in_one_line(tmp_path, arguments):
+    install_plugin(tmp_path, "import a_package_that_is_missing")
+    result = run(tmp_path, "-c", RUN_ALL, json.dumps([arguments]))
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert re.match(
+        "error: plugin .*my_package.my_encoder cannot be imported .*a_package_that_is_missing", result.stderr
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

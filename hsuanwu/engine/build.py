@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hsuanwu.common.errors import ConfigurationError, nearest
 from hsuanwu.common.protocols import EnvFactory
-from hsuanwu.common.registry import options
+from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
-from hsuanwu.engine.config import RUN_KEYS, wiring_names
+from hsuanwu.engine.config import RUN_KEYS
+from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
 from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
@@ -245,19 +246,18 @@ def _look_at(env_factory: EnvFactory, stagger_steps: int) -> tuple[Space, Space]
     """Return the spaces of an environment that is built for that alone, if it can begin as it shall.
 
     Raises:
-        ActorError: if it fails when it is reset.
+        ActorError: if it fails when it is reset or closed.
     """
     env = env_factory(1)
     try:
-        check_stagger(env, stagger_steps)
-        env.reset(0)
-        return env.observation_space, env.action_space
+        with closing(env):
+            check_stagger(env, stagger_steps)
+            env.reset(0)
+            return env.observation_space, env.action_space
     except ConfigurationError:
         raise
     except Exception as error:
         raise ActorError(0, traceback.format_exc()) from error
-    finally:
-        env.close()
 
 
 def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
@@ -285,15 +285,16 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
 
 
 def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> None:
-    """Check that a class takes every key of its section; parameters that are ``wiring`` are not offered."""
-    parameters = inspect.signature(cls).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
+    """Check that a class takes every key of its section; parameters that are ``wiring`` are none of them."""
+    parameters = constructor_parameters(cls)
     known = [f"{kind}.{name}" for name in parameters if name not in wiring]
     for name in map(str, section):
+        key = f"{kind}.{name}"
+        if name in wiring:
+            set_it = f"; set {name}=..." if name in (*RUN_KEYS, *KINDS) else ""
+            raise ConfigurationError(f"{key}: is none of its hyper-parameters, the run passes it on{set_it}")
         is_hydras = name.startswith("_") and name.endswith("_")  # _target_, _convert_ ...
-        if name not in parameters and not is_hydras:
-            key = f"{kind}.{name}"
+        if name not in parameters and not is_hydras and not takes_any_keyword(cls):
             raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
 
 

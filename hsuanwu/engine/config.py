@@ -28,6 +28,8 @@ import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.run_folder import RunFolder
+from hsuanwu.engine.signatures import constructor_parameters, wiring_names
+from hsuanwu.env.imports import one_line
 
 PLUGIN_GROUP = "hsuanwu.plugins"
 """Entry points of this group are loaded before groups are made: modules of strangers register themselves."""
@@ -73,13 +75,24 @@ RUN_KEYS = tuple(field.name for field in dataclasses.fields(RunConfig) if field.
 
 
 def register_groups() -> None:
-    """Make each module of the registry an option of the Hydra group of its kind, with typed fields."""
+    """Make each module of the registry an option of the Hydra group of its kind, with typed fields.
+
+    Raises:
+        ConfigurationError: if a plugin cannot be imported, or a default is not of the type that its parameter has.
+    """
     load_plugins()
     store = ConfigStore.instance()
     store.store(name="hsuanwu_run", node=_run_schema())
     for kind in KINDS:
         for name, cls in options(kind).items():
-            store.store(group=kind, name=name, node=_option(kind, cls))
+            try:
+                node = _option(kind, cls)
+            except OmegaConfBaseException as error:
+                raise ConfigurationError(
+                    f"{kind}={name}: a default of {cls.__module__}.{cls.__qualname__} is not of the type that its "
+                    f"parameter has ({one_line(error)})"
+                ) from error
+            store.store(group=kind, name=name, node=node)
 
 
 def complete(cfgs: DictConfig | Mapping[str, Any]) -> DictConfig:
@@ -147,18 +160,6 @@ def target_path(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def wiring_names(cls: type, kind: str) -> set[str]:
-    """Return the constructor parameters that the composition root passes: those without a default, and modules.
-
-    What an environment's factory needs (``env.id`` say) only the user can know: it is no wiring.
-    """
-    parameters = inspect.signature(cls).parameters.values()
-    modules = {p.name for p in parameters if p.name in KINDS}
-    if kind == "env":
-        return modules
-    return modules | {p.name for p in parameters if p.default is p.empty}
-
-
 def _run_schema() -> DictConfig:
     """Return the run-level keys with their types, in a node that an application may add keys of its own to."""
     typed = OmegaConf.structured(RunConfig)
@@ -169,9 +170,10 @@ def _option(kind: str, cls: type) -> Any:
     """Return the structured config of a class: its target, and its hyper-parameters with their defaults."""
     wiring = wiring_names(cls, kind)
     fields: list[tuple[str, Any, Any]] = [("_target_", str, dataclasses.field(default=target_path(cls)))]
-    for parameter in inspect.signature(cls).parameters.values():
-        if parameter.name not in wiring:
-            fields.append((parameter.name, _config_type(_hint(cls, parameter)), _default(parameter)))
+    for name, parameter in constructor_parameters(cls).items():
+        if name not in wiring and _can_be_held(parameter.default):
+            hint = parameter.annotation if parameter.default is not None else parameter.annotation | None
+            fields.append((name, _config_type(hint), _default(parameter)))
     node = OmegaConf.structured(dataclasses.make_dataclass(f"{cls.__name__}Config", fields))
     for name in node:
         if OmegaConf.is_dict(node._get_node(name)) and not OmegaConf.is_missing(node, name) and node[name] is not None:
@@ -180,13 +182,13 @@ def _option(kind: str, cls: type) -> Any:
     return node
 
 
-def _hint(cls: type, parameter: inspect.Parameter) -> Any:
-    """Return the annotation of a parameter; Any where it names what is not there at run time."""
-    holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
+def _can_be_held(default: Any) -> bool:
+    """Return whether a configuration can hold a default; what it cannot, a class say, is the class's own matter."""
     try:
-        return typing.get_type_hints(holder, vars(sys.modules[cls.__module__]))["hint"]
-    except (NameError, TypeError):
-        return Any
+        OmegaConf.create({"default": default})
+    except OmegaConfBaseException:
+        return default is inspect.Parameter.empty
+    return True
 
 
 def _default(parameter: inspect.Parameter) -> Any:
@@ -209,8 +211,9 @@ def _config_type(hint: Any) -> Any:
         return inner[0] | None if is_optional else inner[0]
     if hint in (int, float, bool, str):
         return hint
-    if origin in (tuple, list) and arguments and arguments[0] in (int, float, bool, str):
-        return list[arguments[0]]  # type: ignore[valid-type]
+    items = set(arguments) - {Ellipsis}
+    if origin in (tuple, list) and len(items) == 1 and items <= {int, float, bool, str}:
+        return list[items.pop()]  # type: ignore[misc]
     if origin is dict:
         return dict[str, Any]
     return Any

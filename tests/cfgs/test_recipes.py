@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.build import build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.calibration import calibrated
-from hsuanwu.engine.config import RUN_KEYS, complete, register_groups, wiring_names
+from hsuanwu.engine.config import RUN_KEYS, complete, register_groups
+from hsuanwu.engine.signatures import wiring_names
 
 RECIPES = sorted(path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir())
 
