@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from importlib.metadata import version
 from typing import Any, final
@@ -15,7 +16,10 @@ from hsuanwu.env.action_repeat import ActionRepeat
 from hsuanwu.env.imports import import_extra, one_line
 from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
-from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter
+from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
+
+_DRAWN_WHEN_BUILT = ("lqr",)
+"""Domains whose physics is random, and is drawn when they are built: a seed builds them anew."""
 
 
 @final
@@ -62,12 +66,16 @@ class DmControlEnvFactory:
         """
         suite = _import_suite()
         self._check_names(suite)
-        envs = [self._load(suite) for _ in range(num_envs)]
-        if self.action_repeat != 1:
-            envs = [ActionRepeat(env, self.action_repeat) for env in envs]
+        envs = [self._load(suite, self.task_kwargs) for _ in range(num_envs)]
         if render:
             _check_drawing(envs[0])
-        return SerialVectorEnv([DmEnvSingleEnv(env) for env in envs])
+
+        def rebuild(env: dm_env.Environment, seed: int) -> dm_env.Environment:
+            env.close()
+            return self._load(suite, {**self.task_kwargs, "random": seed})
+
+        reseed = rebuild if self.domain in _DRAWN_WHEN_BUILT else reseed_in_place
+        return SerialVectorEnv([DmEnvSingleEnv(env, reseed) for env in envs])
 
     def _check_names(self, suite: Any) -> None:
         domains = sorted({domain for domain, _ in suite.ALL_TASKS})
@@ -83,9 +91,9 @@ class DmControlEnvFactory:
                 f"tasks: {', '.join(tasks)}"
             )
 
-    def _load(self, suite: Any) -> dm_env.Environment:
+    def _load(self, suite: Any, task_kwargs: dict[str, Any]) -> dm_env.Environment:
         try:
-            return suite.load(self.domain, self.task, self.task_kwargs, self.environment_kwargs)
+            env = suite.load(self.domain, self.task, *copy.deepcopy((task_kwargs, self.environment_kwargs)))
         except TypeError as error:
             raise ConfigurationError(
                 f"env.task_kwargs: {self.domain} {self.task} cannot be built with {self.task_kwargs} and "
@@ -97,6 +105,7 @@ class DmControlEnvFactory:
                 f"mujoco {version('mujoco')} ({type(error).__name__}: {one_line(error)}); "
                 "pip install 'hsuanwu[dmc]' installs versions that fit"
             ) from error
+        return env if self.action_repeat == 1 else ActionRepeat(env, self.action_repeat)
 
 
 def _import_suite() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any, final
 
@@ -63,7 +64,7 @@ class DmEnvFactory:
 
     def _build(self, make: Any, kwargs: dict[str, Any]) -> dm_env.Environment:
         try:
-            env = make(**kwargs)
+            env = make(**copy.deepcopy(kwargs))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"env.kwargs: {self.factory} cannot be called with {kwargs} ({one_line(error)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import os
@@ -20,6 +21,9 @@ from hsuanwu.env.imports import failure, import_extra, import_module, load_objec
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless
+
+_NO_LIMIT = -1
+"""The ``max_episode_steps`` that ``gymnasium.make`` takes for none."""
 
 
 @final
@@ -72,6 +76,7 @@ class GymnasiumEnvFactory:
         spec = self._find_spec()
         wrappers = [_load_wrapper(entry) for entry in self.wrappers]
         has_native = spec.vector_entry_point is not None and not spec.additional_wrappers
+        has_native &= self.kwargs.get("max_episode_steps") != _NO_LIMIT  # a vector would take the number as it is
         if has_native and self.native_vector and not wrappers:
             return self._make_native(spec, num_envs, render)
         if spec.entry_point is None:
@@ -97,7 +102,7 @@ class GymnasiumEnvFactory:
     def _make_single(
         self, spec: EnvSpec, wrappers: list[Callable[[Any], Any]], render: bool
     ) -> gymnasium.Env[Any, Any]:
-        kwargs = {**self.kwargs, "render_mode": "rgb_array"} if render else self.kwargs
+        kwargs = copy.deepcopy(self.kwargs) | ({"render_mode": "rgb_array"} if render else {})
         if not (render or wrappers or spec.additional_wrappers):
             # the serial vector resets before it steps, so that none of its steps needs to ask whether it did
             spec = dataclasses.replace(spec, order_enforce=False)
@@ -127,7 +132,9 @@ class GymnasiumEnvFactory:
     def _make_vector(
         self, spec: EnvSpec, num_envs: int, extra: dict[str, Any]
     ) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
-        kwargs = {**self.kwargs, **extra}
+        kwargs = copy.deepcopy(self.kwargs) | extra
+        if kwargs.get("max_episode_steps", 0) is None:
+            del kwargs["max_episode_steps"]
         with self._one_line_errors(bool(extra)):
             return gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)
 
@@ -181,9 +188,20 @@ def _load_wrapper(entry: Any) -> Callable[[Any], Any]:
 
 def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any) -> Any:
     try:
-        wrapped = wrapper(env, **kwargs)
-    except (TypeError, ValueError, AssertionError) as error:
+        wrapped = _wrapped(wrapper, kwargs, env)
+    except (TypeError, ValueError, AssertionError, ImportError, gymnasium.error.Error) as error:
         raise ConfigurationError(f"env.wrappers: {path} cannot wrap {env} with {kwargs} ({one_line(error)})") from error
     if not isinstance(wrapped, gymnasium.Env):
         raise ConfigurationError(f"env.wrappers: {path} gave a {type(wrapped).__name__}; a gymnasium.Env was expected")
     return wrapped
+
+
+def _wrapped(wrapper: Callable[..., Any], kwargs: dict[str, Any], env: Any) -> Any:
+    try:
+        return wrapper(env, **copy.deepcopy(kwargs))
+    except (TypeError, AssertionError):
+        # a configuration has lists, where some of gymnasium's own wrappers insist on tuples
+        tuples = {name: tuple(x) if isinstance(x, list) else x for name, x in kwargs.items()}
+        if tuples == kwargs:
+            raise
+        return wrapper(env, **copy.deepcopy(tuples))

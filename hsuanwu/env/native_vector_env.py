@@ -15,7 +15,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.common.spaces import as_space
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.observation import batch_reader, check_observation
-from hsuanwu.env.picture import draw
+from hsuanwu.env.picture import draw_first
 
 
 def autoreset_mode(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> AutoresetMode:
@@ -131,7 +131,7 @@ class NativeVectorEnv:
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
-        return draw(lambda: (self._env.render() or (None,))[0])
+        return draw_first(self._env.render)
 
     def close(self) -> None:
         """Close the environment, once."""

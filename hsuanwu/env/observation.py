@@ -84,9 +84,27 @@ def batch_reader(space: Space) -> Callable[[Any], Nest]:
 
     def read(observation: Any) -> Array:
         array = np.asarray(observation, dtype)
-        return array if array.flags.writeable else array.copy()
+        # a tensor can have no negative stride, which a flipped picture has
+        flags = array.flags
+        is_usable = flags.writeable and (flags.c_contiguous or min(array.strides) >= 0)
+        return array if is_usable else array.copy()
 
     return read
+
+
+def check_answer(space: Space, answer: Any) -> None:
+    """Check that what ``step`` of a single environment gave is observation, reward, terminated, truncated (and more).
+
+    Raises:
+        ConfigurationError: if there are fewer, an ``info`` is in the place of ``truncated``, or the observation is not
+            what ``space`` says.
+    """
+    if len(answer) < 4 or isinstance(answer[3], Mapping):
+        raise ConfigurationError(
+            f"env: step returned {len(answer)} values; it has to return observation, reward, terminated and truncated, "
+            "in gymnasium info too"
+        )
+    check_observation(space, answer[0])
 
 
 def check_observation(space: Space, observation: Any, rows: tuple[int, ...] = (), name: str = "") -> None:

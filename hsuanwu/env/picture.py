@@ -20,6 +20,16 @@ def is_headless() -> bool:
     return sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+def draw_first(render: Callable[[], Any]) -> Array:
+    """Return the first of the pictures that ``render()`` of a vector gives, as ``draw`` does."""
+
+    def first() -> Any:
+        pictures = render()
+        return pictures[0] if pictures is not None and len(pictures) else None
+
+    return draw(first)
+
+
 def draw(render: Callable[[], Any]) -> Array:
     """Return the picture that ``render()`` gives, ``[height, width, 3]`` uint8, as an array of its own.
 

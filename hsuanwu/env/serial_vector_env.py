@@ -14,8 +14,8 @@ from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
-from hsuanwu.env.observation import check_observation, empty_batch, row_views, starts
-from hsuanwu.env.single_env import SingleEnv
+from hsuanwu.env.observation import check_answer, check_observation, empty_batch, row_views, starts
+from hsuanwu.env.single_env import SingleEnv, close_all
 
 _LARGE = 8192
 """Bytes of one observation from which a second copy costs more than new views of the rows."""
@@ -27,7 +27,7 @@ class SerialVectorEnv:
 
     Observations are copied into arrays that are made once, each as soon as it is there, so that it does
     not matter whether an environment gives a new array or always the same one, its own or one that all
-    environments share. Environment ``i`` is seeded with ``derive_seed(seed, i)``.
+    environments of a thread share. Environment ``i`` is seeded with ``derive_seed(seed, i)``.
 
     Args:
         envs: environments of the same spaces; at least one.
@@ -81,7 +81,7 @@ class SerialVectorEnv:
             observation = env.reset(derive_seed(seed, i))
             check_observation(self.observation_space, observation)
             self._rows[i][()] = play(env, observation)
-        self._steps = [env.step for env in self._envs]
+        self._steps = [functools.partial(self._first_step, i) for i in range(self.num_envs)]
         self._terminated[:] = self._truncated[:] = False
         _count_from_zero(self._starts)
         return self._answer.observation
@@ -124,6 +124,13 @@ class SerialVectorEnv:
                 self._terminated[i], self._truncated[i] = answer[2], answer[3]
                 steps[i] = functools.partial(self._restart, i)
 
+    def _first_step(self, index: int, action: Any) -> Any:
+        """Step an environment and look at what it answers; at later answers nobody looks."""
+        step = self._steps[index] = self._envs[index].step
+        answer = step(action)
+        check_answer(self.observation_space, answer)
+        return answer
+
     def _restart(self, index: int, _: Any) -> tuple[Any, float, bool, bool]:
         """Reset an environment instead of stepping it."""
         observation = self._envs[index].reset()
@@ -147,8 +154,7 @@ class SerialVectorEnv:
         """Close all environments, once."""
         if not self._is_closed:
             self._is_closed = True
-            for env in self._envs:
-                env.close()
+            close_all(self._envs)
 
 
 def _count_from_zero(pairs: list[tuple[Array, Any]]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from operator import attrgetter
 from typing import Any, final
 
@@ -15,10 +16,17 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import Array
 from hsuanwu.common.spaces import Box, Space, as_space
-from hsuanwu.env.picture import draw
+from hsuanwu.env.picture import draw, draw_first
 
 _MID = dm_env.StepType.MID
 """What nearly every time step is; to compare with it is a tenth of the time of ``TimeStep.last()``."""
+
+
+def close_all(envs: Iterable[Any]) -> None:
+    """Close all environments, even if one of them raises; then that is raised."""
+    with ExitStack() as stack:
+        for env in envs:
+            stack.callback(env.close)
 
 
 class SingleEnv(ABC):
@@ -208,7 +216,7 @@ class SameStepSingleEnv(SingleEnv):
         return _row(observation), reward[0], terminated[0], truncated[0]
 
     def render(self) -> Array:
-        return draw(lambda: (self._env.render() or (None,))[0])
+        return draw_first(self._env.render)
 
     def close(self) -> None:
         self._env.close()

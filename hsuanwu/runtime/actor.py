@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from time import process_time
 from typing import Any
 
@@ -163,8 +163,8 @@ class _Rollout:
         return self._views[slot.index]
 
     def close(self) -> None:
-        """Close the environments."""
-        for stepper in self._steppers:
-            stepper.close()
-        for env in self._envs:
-            env.close()
+        """Close the environments, even if one of them raises; then that is raised."""
+        parts: list[Any] = [*self._envs, *self._steppers]
+        with ExitStack() as stack:  # which closes the last one first
+            for part in parts:
+                stack.callback(part.close)

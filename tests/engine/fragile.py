@@ -30,3 +30,11 @@ class NeverBegins(gymnasium.Wrapper):
 
     def reset(self, **kwargs):
         raise ValueError("broken on purpose")
+
+
+class CannotBeClosed(gymnasium.Wrapper):
+    """Raises an exception when it is closed."""
+
+    def close(self):
+        super().close()
+        raise ValueError("broken on purpose")

@@ -179,9 +179,10 @@ def test_an_environment_that_contradicts_its_space_is_told_before_anything_is_wr
     overrides = ["env=gymnasium", "env.id=CartPole-v1", "env.wrappers=[tests.engine.fragile.Longer]"]
     with pytest.raises(ConfigurationError, match=r"\(5,\)"):
         DistributedTrainer(composed(*overrides))
-    overrides[-1] = "env.wrappers=[tests.engine.fragile.NeverBegins]"
-    with pytest.raises(ActorError, match="broken on purpose"):
-        DistributedTrainer(composed(*overrides))
+    for wrapper in ("NeverBegins", "CannotBeClosed"):
+        overrides[-1] = f"env.wrappers=[tests.engine.fragile.{wrapper}]"
+        with pytest.raises(ActorError, match="broken on purpose"):
+            DistributedTrainer(composed(*overrides))
     assert not (tmp_path / "run").exists()
 
 

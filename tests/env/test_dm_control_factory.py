@@ -68,6 +68,20 @@ class TestWithDmControl:
         assert rewards[2] == 0 < rewards[1] < 2 < rewards[0] < 4
         check_vector_env(factory)
 
+    def test_physics_that_is_drawn_when_it_is_built_follows_the_seed(self):
+        def seen(seed, action_repeat=1):
+            env = DmControlEnvFactory("lqr", "lqr_2_1", action_repeat=action_repeat)(2)
+            env.reset(seed)
+            for _ in range(5):
+                step = env.step(np.ones((2, 1)))
+            env.close()
+            return np.copy(step.observation["position"])
+
+        for action_repeat in (1, 2):
+            first, again, other = (seen(seed, action_repeat) for seed in (1, 1, 2))
+            np.testing.assert_array_equal(first, again)
+            assert not np.allclose(first, other) and not np.allclose(first[0], first[1])
+
     def test_flat_observation(self):
         env = DmControlEnvFactory("cartpole", "balance", environment_kwargs={"flat_observation": True})(2)
         assert env.reset(seed=1)["observations"].shape == (2, 5)

@@ -20,8 +20,8 @@ class Painter(gymnasium.Env):
     observation_space = spaces.Box(-1, 1, (2,))
     action_space = spaces.Discrete(2)
 
-    def __init__(self, render_mode=None, shade=9):
-        self.render_mode, self.shade = render_mode, shade
+    def __init__(self, render_mode=None, shade=9, config=None):
+        self.render_mode, self.shade = render_mode, (config or {}).pop("shade", shade)
 
     def reset(self, *, seed=None, options=None):
         return np.zeros(2, np.float32), {}
@@ -60,12 +60,29 @@ class PainterVector(gymnasium.vector.VectorEnv):
 class Mute(PainterVector):
     metadata = {}
 
+class ArrayPainterVector(PainterVector):
+    def render(self):
+        return np.stack(super().render())
+
+class NeedsTuple(gymnasium.ObservationWrapper):
+    def __init__(self, env, shape):
+        assert isinstance(shape, tuple), "shape must be a tuple"
+        super().__init__(env)
+        self.shape = shape
+
+    def observation(self, observation):
+        return observation
+
+def needy_wrapper(env):
+    raise gymnasium.error.DependencyNotInstalled("something is not installed,\\n run `pip install something`")
+
 if "StrangerPainter-v0" not in gymnasium.registry:
     gymnasium.register("StrangerPainter-v0", Painter)
     gymnasium.register("StrangerTexter-v0", Texter)
     gymnasium.register("StrangerNoPicture-v0", NoPicture)
     gymnasium.register("StrangerNeedy-v0", needs_something)
     gymnasium.register("StrangerNative-v0", vector_entry_point=PainterVector)
+    gymnasium.register("StrangerArray-v0", vector_entry_point=ArrayPainterVector)
     gymnasium.register("StrangerMute-v0", Painter, vector_entry_point=Mute)
 
 def not_a_wrapper(env):
@@ -131,6 +148,30 @@ def test_factory_is_not_changed_by_use():
     assert GymnasiumEnvFactory("CartPole-v1").kwargs == {}
 
 
+def test_environments_may_change_what_they_are_built_with(stranger):
+    """Each has a copy of its own: what one takes out is there for the next one."""
+    factory = GymnasiumEnvFactory(f"{stranger}:StrangerPainter-v0", {"config": {"shade": 5}})
+    for _ in range(2):
+        env = factory(2, render=True)
+        env.reset(seed=1)
+        assert (env.render() == 5).all()
+    assert factory.kwargs == {"config": {"shade": 5}}
+
+
+@pytest.mark.parametrize("limit", [-1, None])
+def test_no_limit_of_steps(limit):
+    """A native vector would take -1 as the number of steps after which an episode ends."""
+    env = GymnasiumEnvFactory("CartPole-v1", {"max_episode_steps": limit})(2)
+    env.reset(seed=1)
+    assert not any(env.step(np.zeros(2, int)).truncated.any() for _ in range(5))
+
+
+def test_lists_of_a_configuration_become_tuples_where_a_wrapper_insists(stranger):
+    wrappers = [{"path": f"{stranger}.NeedsTuple", "kwargs": {"shape": [3, 4]}}]
+    env = GymnasiumEnvFactory(f"{stranger}:StrangerPainter-v0", wrappers=wrappers)(1)
+    assert env._envs[0]._env.shape == (3, 4)
+
+
 def test_environment_of_a_stranger(stranger):
     env = GymnasiumEnvFactory(f"{stranger}:StrangerPainter-v0", {"shade": 7})(2, render=True)
     env.reset(seed=1)
@@ -140,8 +181,9 @@ def test_environment_of_a_stranger(stranger):
         GymnasiumEnvFactory(f"{stranger}:StrangerNative-v0")(2).render()
 
 
-def test_native_vector_draws_environment_0(stranger):
-    env = GymnasiumEnvFactory(f"{stranger}:StrangerNative-v0")(2, render=True)
+@pytest.mark.parametrize("name", ["StrangerNative-v0", "StrangerArray-v0"])
+def test_native_vector_draws_environment_0(stranger, name):
+    env = GymnasiumEnvFactory(f"{stranger}:{name}")(2, render=True)
     env.reset(seed=1)
     assert (env.render() == 1).all()
 
@@ -186,6 +228,10 @@ def test_ale_ids_need_no_module():
         ({"id": "CartPole-v1", "wrappers": [3]}, "env.wrappers: found 3; use 'my_module.MyWrapper'"),
         ({"id": "CartPole-v1", "wrappers": [{"path": SELECT, "args": 3}]}, "env.wrappers: found {'path'"),
         ({"id": "CartPole-v1", "wrappers": ["stranger_envs.not_a_wrapper"]}, "gave a int; a gymnasium.Env was expect"),
+        (
+            {"id": "CartPole-v1", "wrappers": ["stranger_envs.needy_wrapper"]},
+            "env.wrappers: stranger_envs.needy_wrapper cannot wrap ",
+        ),
         ({"id": "stranger_envs:StrangerNative-v0", "native_vector": False}, "env.native_vector: StrangerNative-v0"),
     ],
 )

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from hsuanwu.common.spaces import Box, Dict, Discrete, MultiDiscrete
 from hsuanwu.env.observation import batch_reader, empty_batch, row_views, starts
@@ -47,3 +48,11 @@ def test_reader_of_native_batches():
     assert found["b"].flags.writeable
     assert found["c"] is kept
     assert read({"b": np.zeros((2, 1)), "a": [[0, 1]], "c": kept})["b"].dtype == np.float32
+
+
+def test_a_flipped_picture_becomes_one_that_a_tensor_can_hold():
+    frames = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    read = batch_reader(Box(0, 255, (2, 2, 3), "uint8"))
+    found = read(frames[..., ::-1])
+    np.testing.assert_array_equal(torch.as_tensor(found).numpy(), frames[..., ::-1])
+    assert read(frames) is frames and np.shares_memory(read(frames.transpose(0, 2, 1, 3)), frames)

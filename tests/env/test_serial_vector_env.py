@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import leaves, map_nest
 from hsuanwu.env import DmEnvFactory, GymnasiumEnvFactory, SerialVectorEnv, as_vector_env
 from hsuanwu.env.probes import CounterEnv, make_counter_dm_env
@@ -41,6 +42,51 @@ def test_array_shared_by_environments():
     shown = [env.reset(seed=0).tolist()]
     shown += [env.step(np.zeros(3, int)).observation.tolist() for _ in range(4)]
     assert shown == [[[index, step] for index in range(3)] for step in (0, 1, 2, 3, 0)]
+
+
+class Answers(Stranger):
+    """Answers each step in the way that it is told."""
+
+    def __init__(self, *answer):
+        super().__init__()
+        self.answer = answer
+
+    def step(self, action):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((np.zeros(2), 1.0, False, {}), "env: step returned 4 values; it has to return observation, reward, term"),
+        ((np.zeros(2), 1.0, False, {"cause": "fell"}), "env: step returned 4 values"),
+        ((np.zeros(2), 1.0, False), "env: step returned 3 values"),
+        ((np.zeros(1), 1.0, False, False, {}), "env observation_space: the space says shape .2,., but an obs"),
+        ((0.0, 1.0, False, False, {}), "env observation_space: the space says shape .2,., but an obs"),
+    ],
+)
+def test_the_first_answer_of_each_environment_is_looked_at(answer, message):
+    """An ``info`` in the place of ``truncated`` would be taken for the end of an episode at every step."""
+    env = as_vector_env([Stranger(), Answers(*answer)])
+    env.reset(seed=0)
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        env.step(np.zeros(2, int))
+
+
+class Unclosable(Stranger):
+    closed = 0
+
+    def close(self):
+        type(self).closed += 1
+        raise OSError(f"{self.index} cannot be closed")
+
+
+def test_every_environment_is_closed_even_if_one_cannot_be():
+    env = as_vector_env([Unclosable(index) for index in range(3)])
+    with pytest.raises(OSError, match="cannot be closed"):
+        env.close()
+    assert Unclosable.closed == 3
+    env.close()
 
 
 @pytest.mark.parametrize(

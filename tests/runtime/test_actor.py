@@ -247,3 +247,20 @@ def test_one_environment_does_not_overlap():
     for _ in Actor(envs, policy, 1, NUM_STEPS, seed=3, overlap=True).run(ListEnd([storage.slot(0)]), 0):
         pass
     assert [env.num_envs for env in envs.envs] == [1]
+
+
+def test_every_environment_is_closed_even_if_one_cannot_be():
+    policy, envs = make_policy(FeedForwardPolicy), Scripts()
+    storage = TrajectoryStorage(OBSERVATION, ACTION, NUM_STEPS, NUM_ENVS, 1, (), False, NUM_SLOTS)
+    end = ListEnd([storage.slot(i) for i in range(NUM_SLOTS)], Weights(7, policy.state_dict()))
+    run = Actor(envs, policy, NUM_ENVS, NUM_STEPS, seed=3, overlap=True).run(end, 0)
+    next(run)
+
+    def close():
+        raise OSError("cannot be closed")
+
+    first, second = envs.envs
+    second.close = close
+    with pytest.raises(OSError, match="cannot be closed"):
+        run.close()
+    assert first.is_closed
