@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.spaces import Box, Dict, Space, SpaceLike, as_space
 from hsuanwu.xploit.encoder.base import Encoder
@@ -26,6 +27,10 @@ class NormalizingEncoder(Encoder):
         observation_space: the observations, in any form that ``as_space`` takes.
         encoder: reads what is normalised; made for ``normalized_space(observation_space)``.
 
+    Raises:
+        ConfigurationError: if ``encoder`` holds another one of this class: both would learn the statistics of what the
+            outer one is given.
+
     Example:
         >>> import torch
         >>> from hsuanwu.xploit.encoder import MlpEncoder
@@ -37,6 +42,11 @@ class NormalizingEncoder(Encoder):
 
     def __init__(self, observation_space: SpaceLike, encoder: Encoder) -> None:
         super().__init__(observation_space, encoder.feature_dim)
+        if any(isinstance(module, NormalizingEncoder) for module in encoder.modules()):
+            raise ConfigurationError(
+                f"normalize_observation: found true, but {type(encoder).__name__} holds a NormalizingEncoder already; "
+                "use false"
+            )
         self.encoder = encoder
         # a ModuleList in the order of the names, for names may hold dots
         self.moments = nn.ModuleList(RunningMoments(box.shape) for box in _boxes(self.observation_space))
@@ -50,7 +60,15 @@ class NormalizingEncoder(Encoder):
 
         Args:
             observation: ``[N, *shape]``; a dict of them for a Dict space.
+
+        Raises:
+            ConfigurationError: if they are not of the space: a policy shows its encoders whole observations.
         """
+        if isinstance(observation, dict) != isinstance(self.observation_space, Dict):
+            raise ConfigurationError(
+                "encoder: a NormalizingEncoder is for whole observations, and this one is for a part of them; "
+                "use normalize_observation=true instead"
+            )
         for moments, x in zip(self.moments, _box_leaves(self.observation_space, observation), strict=True):
             moments.observe(x)  # type: ignore[operator]
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import as_space
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.encoder import MixedPrecisionEncoder, NormalizingEncoder, default_encoder, normalized_space
@@ -78,6 +79,28 @@ def test_statistics_are_part_of_the_weights_and_no_parameter():
     other, _ = make({"shape": (2,)})
     other.load_state_dict(encoder.state_dict())
     assert torch.equal(other.moments[0].mean, encoder.moments[0].mean) and float(other.moments[0].count) == 9
+
+
+def test_statistics_within_statistics_are_refused():
+    """The inner ones would learn what only the outer encoder is shown."""
+    encoder, _ = make({"shape": (2,)})
+    with pytest.raises(ConfigurationError, match="^normalize_observation: found true, but Holds holds a Normaliz"):
+        NormalizingEncoder({"shape": (2,)}, Holds({"shape": (2,)}, encoder))
+
+
+class Holds(Encoder):
+    def __init__(self, space, inner):
+        super().__init__(space, 3)
+        self.inner = inner
+
+    def forward(self, observation):
+        return self.inner(observation)
+
+
+def test_a_part_of_an_observation_is_refused():
+    encoder, _ = make({"shape": (2,)})
+    with pytest.raises(ConfigurationError, match="^encoder: a NormalizingEncoder is for whole observations"):
+        encoder.observe({"a": torch.zeros(1, 2), "b": torch.zeros(1, 2)})
 
 
 def test_bfloat16_is_for_the_encoder_behind():
