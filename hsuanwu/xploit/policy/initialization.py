@@ -19,8 +19,8 @@ def initialize(policy: Policy, init: str) -> None:
     Args:
         policy: any policy; its submodules ``actor`` and ``critic``, where it has them, are its heads.
         init: ``"default"`` leaves torch's values. ``"orthogonal"`` makes the matrix of each linear layer, convolution
-            and gate orthogonal, of gain sqrt(2) (1 in an LSTM, 0.01 in the actions' head, 1 in the value's), and each
-            bias 0: near-uniform actions at first, and signals that neither fade nor grow.
+            and gate orthogonal, of gain sqrt(2) (1 in an LSTM, 0.01 in the last layer of the actions' head, 1 in that
+            of the value's), and each bias 0: near-uniform actions at first, and signals that neither fade nor grow.
 
     Raises:
         ConfigurationError: if there is no such initialisation.
@@ -32,16 +32,24 @@ def initialize(policy: Policy, init: str) -> None:
     if init == "default":
         return
     heads = {name: gain for name, gain in _HEAD_GAINS.items() if hasattr(policy, name)}
+    hidden = [layer for name in heads for layer in _hidden_layers(getattr(policy, name))]
     for name, module in policy.named_modules():
         first, *rest = name.split(".")
         if "log_std" in rest:
             continue  # its bias is the distribution's to choose
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            nn.init.orthogonal_(module.weight, heads.get(first, _HIDDEN_GAIN))
+            is_last = first in heads and not any(module is layer for layer in hidden)
+            nn.init.orthogonal_(module.weight, heads[first] if is_last else _HIDDEN_GAIN)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.LSTM):
             _orthogonal_gates(module)
+
+
+def _hidden_layers(head: nn.Module) -> list[nn.Module]:
+    """Return the linear layers of a head that another one follows in sequence."""
+    sequences = [module for module in head.modules() if isinstance(module, nn.Sequential)]
+    return [x for sequence in sequences for x in [m for m in sequence.modules() if isinstance(m, nn.Linear)][:-1]]
 
 
 def _orthogonal_gates(lstm: nn.LSTM) -> None:

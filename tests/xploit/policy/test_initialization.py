@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.xploit.policy.initialization import initialize
 from tests.xploit.learner.cases import BOX, DISCRETE, make
 
 
@@ -32,6 +33,16 @@ def test_orthogonal(space, use_lstm):
         for gate in policy.core.weight_ih_l0.chunk(4):
             assert_orthogonal(gate, 1.0)
         assert not policy.core.bias_ih_l0.any()
+
+
+def test_only_the_last_layer_of_a_deeper_head_begins_small():
+    policy = make().learner
+    for name, size in (("actor", 2), ("critic", 1)):
+        setattr(policy, name, nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Sequential(nn.Linear(32, size))))
+    initialize(policy, "orthogonal")
+    for head, gain in ((policy.actor, 0.01), (policy.critic, 1.0)):
+        assert_orthogonal(head[0].weight, math.sqrt(2))
+        assert_orthogonal(head[2][0].weight, gain)
 
 
 def test_the_deviation_of_actions_begins_where_the_distribution_says():
