@@ -247,6 +247,10 @@ def test_the_precision_is_that_of_the_faster_run_not_of_less_work(concurrent, co
     assert result.precision == "bfloat16" and result.num_actors == 1
     costs["act"] = lambda num_envs: 3e-3
     assert calibrated(concurrent())[0].precision == "float32"
+    # less work in bfloat16, 4 ms of learning and 4 of inference; but acting, 10 ms there, takes 7 in float32
+    costs["bfloat16"], inference["bfloat16"] = costs["float32"] / 2, 4e-4
+    costs["act"] = lambda num_envs: 1e-3
+    assert calibrated(concurrent())[0].precision == "float32"
 
 
 def test_the_layout_follows_the_costs(concurrent, costs):
