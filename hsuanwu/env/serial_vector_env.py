@@ -9,13 +9,14 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
+from hsuanwu.common.closing import close_all
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.observation import check_answer, check_observation, empty_batch, row_views, starts
-from hsuanwu.env.single_env import SingleEnv, close_all
+from hsuanwu.env.single_env import SingleEnv
 
 _LARGE = 8192
 """Bytes of one observation from which a second copy costs more than new views of the rows."""

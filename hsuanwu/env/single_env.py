@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, final
 
@@ -20,13 +19,6 @@ from hsuanwu.env.picture import draw, draw_first
 
 _MID = dm_env.StepType.MID
 """What nearly every time step is; to compare with it is a tenth of the time of ``TimeStep.last()``."""
-
-
-def close_all(envs: Iterable[Any]) -> None:
-    """Close all environments, even if one of them raises; then that is raised."""
-    with ExitStack() as stack:
-        for env in envs:
-            stack.callback(env.close)
 
 
 class SingleEnv(ABC):

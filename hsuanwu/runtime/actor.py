@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from time import process_time
 from typing import Any
 
 import torch
 
+from hsuanwu.common.closing import close_all
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.common.slot import Activity, Slot
@@ -164,7 +165,4 @@ class _Rollout:
 
     def close(self) -> None:
         """Close the environments, even if one of them raises; then that is raised."""
-        parts: list[Any] = [*self._envs, *self._steppers]
-        with ExitStack() as stack:  # which closes the last one first
-            for part in parts:
-                stack.callback(part.close)
+        close_all([*self._envs, *self._steppers])
