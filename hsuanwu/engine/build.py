@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,8 +13,10 @@ import hydra.utils
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 
 from hsuanwu.common.errors import ConfigurationError, nearest
+from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
@@ -121,10 +124,26 @@ def _make_encoder(cfgs: DictConfig, wiring: Mapping[str, Any]) -> Encoder:
     shown = normalized_space(space) if cfgs.normalize_observation else space
     if cfgs.get("encoder") is not None:
         encoder = _make(cfgs, "encoder", {**wiring, "observation_space": shown})
+        _check_features(encoder, shown)
     else:
         encoder = default_encoder(shown, cfgs.feature_dim)
     encoder = MixedPrecisionEncoder(encoder, torch.bfloat16 if cfgs.precision == "bfloat16" else torch.float32)
     return NormalizingEncoder(space, encoder) if cfgs.normalize_observation else encoder
+
+
+@torch.no_grad()
+def _check_features(encoder: Encoder, space: Space) -> None:
+    """Check that an encoder gives what the heads of a policy will be made for; a copy of it is tried."""
+    device = next((weight.device for weight in encoder.parameters()), torch.device("cpu"))
+    blank = map_nest(lambda spec: torch.zeros((2, *spec.shape), dtype=spec.dtype, device=device), space.tensor_spec())
+    features = copy.deepcopy(encoder).eval()(blank)
+    found = f"{list(features.shape)} {features.dtype}" if isinstance(features, Tensor) else type(features).__name__
+    right = f"{[2, encoder.feature_dim]} {torch.float32}"
+    if found != right:
+        raise ConfigurationError(
+            f"encoder: {type(encoder).__name__} gives {found} for two observations; its feature_dim is "
+            f"{encoder.feature_dim}, so {right} was expected"
+        )
 
 
 def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:

@@ -100,6 +100,52 @@ def test_auto_is_no_mistake(composed, key):
     check_run_keys(complete(composed(f"{key}=auto")))
 
 
+class Misshapen(MlpEncoder):
+    """Gives what it is told to, whatever its ``feature_dim``."""
+
+    def __init__(self, observation_space, feature_dim, gives="as promised"):
+        super().__init__(observation_space, feature_dim)
+        self.gives, self.num_calls = gives, 0
+
+    def forward(self, observation):
+        self.num_calls += 1
+        features = super().forward(observation)
+        given = {
+            "narrow": features[:, :-1],
+            "flat": features.flatten(),
+            "double": features.double(),
+            "two": (features,),
+        }
+        return given.get(self.gives, features)
+
+
+@pytest.mark.parametrize("normalize", ["false", "true"])
+@pytest.mark.parametrize(
+    ("gives", "found"),
+    [
+        ("narrow", "[2, 63] torch.float32"),
+        ("flat", "[128] torch.float32"),
+        ("double", "[2, 64] torch.float64"),
+        ("two", "tuple"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused_before_anything_is_written(composed, tmp_path, gives, found, normalize):
+    overrides = [f"+encoder._target_={__name__}.Misshapen", f"+encoder.gives={gives}", "feature_dim=64"]
+    with pytest.raises(ConfigurationError) as caught:
+        DistributedTrainer(composed(*overrides, f"normalize_observation={normalize}"))
+    assert str(caught.value) == (
+        f"encoder: Misshapen gives {found} for two observations; its feature_dim is 64, so [2, 64] torch.float32 was "
+        "expected"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_encoder_is_not_changed_by_a_look_at_its_features(composed):
+    agent = build_agent(complete(composed(f"+encoder._target_={__name__}.Misshapen")))
+    encoder = agent.learner.learner.encoder.encoder
+    assert isinstance(encoder, Misshapen) and encoder.num_calls == 0 and encoder.training
+
+
 def test_staggering_is_refused_before_anything_is_written(composed, tmp_path):
     with pytest.raises(ConfigurationError, match="stagger_steps: found 100, .*env.native_vector=false"):
         DistributedTrainer(composed("env=cartpole", "env.native_vector=true", "stagger_steps=100"))

@@ -227,7 +227,7 @@ def _culprit(batch: Trajectory) -> str:
     """Return what a gradient that is not finite may come from."""
     for name, tensors in {"observation": leaves(batch.observation), "reward": [batch.reward]}.items():
         if not all(bool(x.isfinite().all()) for x in tensors):
-            return f"for the environment gave a {name} that is not"
+            return f"for not every {name} of the environment is finite"
     return "though observations and rewards are; lower learner.lr or learner.max_grad_norm"
 
 

@@ -243,7 +243,7 @@ def test_threads_wait_for_the_lock(learner, batch):
 
 @pytest.mark.parametrize("name", ["observation", "reward"])
 def test_a_gradient_that_is_not_finite_is_told_with_what_it_comes_from(learner, batch, name):
-    with pytest.raises(FloatingPointError, match=f"for the environment gave a {name} that is not;"):
+    with pytest.raises(FloatingPointError, match=f"for not every {name} of the environment is finite;"):
         update(learner, replace(batch, **{name: torch.full_like(getattr(batch, name), torch.nan)}))
 
 
