@@ -83,7 +83,9 @@ def train_and_interrupt(recipe, run_dir, seconds):
             os.killpg(training.pid, signal.SIGINT)
             _, err = training.communicate(timeout=60)
     assert training.returncode == 128 + signal.SIGINT, err
-    assert err.startswith("error: interrupted") and err.count("\n") == 1, err
+    # MuJoCo has complaints of its own about dm_control's models, one for each environment
+    ours = [line for line in err.splitlines() if not line.startswith("WARNING:absl:")]
+    assert len(ours) == 1 and ours[0].startswith("error: interrupted"), err
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -92,7 +94,7 @@ def test_a_minute_of_each_recipe(tmp_path, recipe):
         pytest.importorskip(EXTRAS.get(word, "hsuanwu"))
     run_dir = tmp_path / "run"
     train_and_interrupt(recipe, run_dir, SECONDS)
-    lines = read_metrics(run_dir)
+    lines = [line for line in read_metrics(run_dir) if "eval_episodes" not in line]
     assert lines
     for line in lines:
         for key in ("loss", "policy_loss", "baseline_loss", "entropy_loss", "gradient_norm", "value"):
