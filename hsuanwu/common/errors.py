@@ -1,9 +1,11 @@
-"""The one error that means: the user can mend this."""
+"""The errors that end a run with one line: mistakes of the user's, and failures of an environment."""
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
+from typing import Any
 
 
 class ConfigurationError(ValueError):
@@ -12,6 +14,70 @@ class ConfigurationError(ValueError):
     The message is one line that names the key, says what was found and what would be right. The
     command line prints it as ``error: ...`` and exits with status 2.
     """
+
+
+class EnvironmentFault(RuntimeError):  # noqa: N818 - the environment's, and not an error of ours
+    """An environment failed: its code raised something, hung, or answered what its spaces do not allow.
+
+    So did another module of the user's, if it cannot be imported because its own code fails.
+
+    The first line of the message names the environment, where and when it was, and the problem; the traceback of the
+    environment's own code follows, where there is one. The command line prints it as ``error: ...`` and exits with
+    status 1.
+
+    Args:
+        problem: one line.
+        trace: the traceback of the environment's code; empty where it raised nothing.
+        name: the environment: an id, or the path of what builds it.
+        index: its number among the environments of an actor; None where that is not known.
+        moment: ``"episode 3, step 17"``, for example.
+        place: who runs it: ``"actor 1"``, for example.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        trace: str = "",
+        *,
+        name: str = "",
+        index: int | None = None,
+        moment: str = "",
+        place: str = "",
+    ) -> None:
+        super().__init__(problem)
+        self.problem, self.trace, self.name = problem, trace, name
+        self.index, self.moment, self.place = index, moment, place
+
+    def __str__(self) -> str:
+        name = f"env {self.name}" if self.name else ""
+        index = "" if self.index is None else f"environment {self.index}"
+        subject = ", ".join(part for part in (name, self.place, index, self.moment) if part)
+        line = f"{subject}: {self.problem}" if subject else self.problem
+        return f"{line}\n{self.trace.rstrip()}" if self.trace else line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _fault, (self.problem, self.trace, self.name, self.index, self.moment, self.place)
+
+
+class EnvironmentWarning(UserWarning):
+    """Something about an environment that does not end a run, but that its author should know."""
+
+
+def warn_of_environment(text: str) -> None:
+    """Give an ``EnvironmentWarning``; all come from here, so that Python shows the same text once."""
+    warnings.warn(text, EnvironmentWarning, stacklevel=1)
+
+
+def _fault(problem: str, trace: str, name: str, index: int | None, moment: str, place: str) -> EnvironmentFault:
+    return EnvironmentFault(problem, trace, name=name, index=index, moment=moment, place=place)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks; the name of its class where it has none."""
+    try:
+        return " ".join(str(error).split()) or type(error).__name__
+    except Exception:  # a message that cannot be made must not hide what happened
+        return type(error).__name__
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back where they would be lost or leave something half done."""
+"""Ctrl-C and SIGTERM: what they raise, and holding them back where they would be lost or leave something half done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,30 @@ from contextlib import contextmanager
 from typing import Any
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption(BaseException):
+    """Raised by a handler of a signal: somebody outside wants this process to end."""
+
+
+class Interrupted(Interruption, KeyboardInterrupt):
+    """Raised at Ctrl-C by a handler of ours; an environment that raises KeyboardInterrupt raises something else."""
+
+
+class Terminated(Interruption):
+    """Raised at SIGTERM."""
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether an exception comes from a signal, and not from the code that it passed through.
+
+    A plain KeyboardInterrupt counts where Python's own handler is installed, which raises it.
+    """
+    if isinstance(error, Interruption):
+        return True
+    is_main = threading.current_thread() is threading.main_thread()
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return type(error) is KeyboardInterrupt and is_main and is_default
 
 
 class HeldInterrupts:

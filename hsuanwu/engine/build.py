@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from hsuanwu.common.errors import ConfigurationError, nearest
+from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
 from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
-from hsuanwu.env.imports import load_object, one_line
+from hsuanwu.env.imports import load_object
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
 from hsuanwu.runtime.transport import ActorError, Transport

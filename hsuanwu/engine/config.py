@@ -25,11 +25,10 @@ import hsuanwu.xploit.policy
 import hsuanwu.xploit.storage
 import hsuanwu.xplore.augmentation
 import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules in the registry
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, one_line
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.run_folder import RunFolder
 from hsuanwu.engine.signatures import constructor_parameters, wiring_names
-from hsuanwu.env.imports import one_line
 
 PLUGIN_GROUP = "hsuanwu.plugins"
 """Entry points of this group are loaded before groups are made: modules of strangers register themselves."""

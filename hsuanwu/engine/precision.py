@@ -9,10 +9,10 @@ from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from hsuanwu.common.errors import one_line
 from hsuanwu.engine import measurement
 from hsuanwu.engine.build import Agent, build_agent
 from hsuanwu.engine.layout import Costs
-from hsuanwu.env.imports import one_line
 
 _GAIN = 1.05
 """bfloat16 is chosen if it is faster by this factor: otherwise float32 is the safer one."""

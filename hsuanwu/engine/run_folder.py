@@ -13,8 +13,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.env.imports import one_line
+from hsuanwu.common.errors import ConfigurationError, one_line
 
 
 class RunFolder:

@@ -47,7 +47,7 @@ class ActionRepeat(dm_env.Environment):
             if step.last() or step.first():  # dm_env resets itself in the step after an end
                 break
             step = self._env.step(action)
-            total += step.reward
+            total = total + step.reward  # a new number: an array of it may be the environment's own
         return step._replace(reward=total)
 
     def observation_spec(self) -> Any:

@@ -8,11 +8,11 @@ from typing import Any, final
 
 import numpy as np
 
-from hsuanwu.common.errors import ConfigurationError, nearest
+from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.protocols import Array, Step, VectorEnv
 from hsuanwu.common.registry import register
-from hsuanwu.env.imports import import_extra, one_line
+from hsuanwu.env.imports import import_extra
 from hsuanwu.env.native_vector_env import NativeVectorEnv, native_seed
 from hsuanwu.env.priority import at_lower_priority
 

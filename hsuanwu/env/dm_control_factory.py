@@ -9,11 +9,11 @@ from typing import Any, final
 
 import dm_env
 
-from hsuanwu.common.errors import ConfigurationError, nearest
+from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
 from hsuanwu.env.action_repeat import ActionRepeat
-from hsuanwu.env.imports import import_extra, one_line
+from hsuanwu.env.imports import import_extra
 from hsuanwu.env.picture import is_headless
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
@@ -75,7 +75,8 @@ class DmControlEnvFactory:
             return self._load(suite, {**self.task_kwargs, "random": seed})
 
         reseed = rebuild if self.domain in _DRAWN_WHEN_BUILT else reseed_in_place
-        return SerialVectorEnv([DmEnvSingleEnv(env, reseed) for env in envs])
+        name = f"{self.domain}-{self.task}"
+        return SerialVectorEnv([DmEnvSingleEnv(env, reseed, name) for env in envs])
 
     def _check_names(self, suite: Any) -> None:
         domains = sorted({domain for domain, _ in suite.ALL_TASKS})

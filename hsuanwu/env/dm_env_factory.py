@@ -8,10 +8,12 @@ from typing import Any, final
 
 import dm_env
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, one_line
+from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.imports import failure, load_object, one_line
+from hsuanwu.env.fault import blamed, fault_of, raised_at_call
+from hsuanwu.env.imports import load_object
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
 
@@ -60,19 +62,21 @@ class DmEnvFactory:
         envs = [build(seed=i) for i in range(num_envs)]
         if render:
             dm_env_painter(envs[0])
-        return SerialVectorEnv([DmEnvSingleEnv(env, rebuild if takes_seed else reseed_in_place) for env in envs])
+        reseed = rebuild if takes_seed else reseed_in_place
+        with blamed("a spec", self.factory):
+            return SerialVectorEnv([DmEnvSingleEnv(env, reseed, self.factory) for env in envs])
 
     def _build(self, make: Any, kwargs: dict[str, Any]) -> dm_env.Environment:
         try:
             env = make(**copy.deepcopy(kwargs))
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"env.kwargs: {self.factory} cannot be called with {kwargs} ({one_line(error)})"
-            ) from error
-        except Exception as error:
-            raise ConfigurationError(
-                f"env.factory: {self.factory} fails when it is called ({failure(error)})"
-            ) from error
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            if isinstance(error, (TypeError, ValueError)) and raised_at_call(error):
+                raise ConfigurationError(
+                    f"env.kwargs: {self.factory} cannot be called with {kwargs} ({one_line(error)})"
+                ) from error
+            raise fault_of(error, f"env.factory, with env.kwargs {kwargs},", self.factory) from error
         if not isinstance(env, dm_env.Environment):
             raise ConfigurationError(
                 f"env.factory: {self.factory} returned a {type(env).__name__}; a dm_env.Environment was expected"

@@ -14,13 +14,16 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
-from hsuanwu.common.errors import ConfigurationError, nearest
+from hsuanwu.common.errors import ConfigurationError, nearest, one_line
+from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.imports import failure, import_extra, import_module, load_object, one_line
+from hsuanwu.env.fault import fault_of, raised_at_call
+from hsuanwu.env.imports import import_extra, import_module, load_object
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless
+from hsuanwu.env.statistics import check_no_statistics
 
 _NO_LIMIT = -1
 """The ``max_episode_steps`` that ``gymnasium.make`` takes for none."""
@@ -42,6 +45,7 @@ class GymnasiumEnvFactory:
         wrappers: what is put around each single environment, innermost first: paths of ``gymnasium.Wrapper``
             classes, ``"my_module.MyWrapper"``, or ``{"path": "my_module.MyWrapper", "kwargs": {...}}``.
         native_vector: whether the environment's vector entry point is used, if it has one.
+        reset_options: what each reset is given as ``options``; None for none.
 
     Example:
         >>> env = GymnasiumEnvFactory("CartPole-v1")(num_envs=3)
@@ -55,6 +59,7 @@ class GymnasiumEnvFactory:
         kwargs: dict[str, Any] = NO_KWARGS,
         wrappers: Sequence[Any] = (),
         native_vector: bool = True,
+        reset_options: dict[str, Any] | None = None,
     ) -> None:
         if isinstance(wrappers, str):
             raise ConfigurationError(f"env.wrappers: found {wrappers!r}; use a list, [{wrappers}]")
@@ -62,6 +67,7 @@ class GymnasiumEnvFactory:
         self.kwargs = dict(kwargs)
         self.wrappers = list(wrappers)
         self.native_vector = native_vector
+        self.reset_options = None if reset_options is None else dict(reset_options)
 
     def __call__(self, num_envs: int, render: bool = False) -> VectorEnv:
         """Return ``num_envs`` environments; with ``render`` they can draw themselves.
@@ -69,6 +75,7 @@ class GymnasiumEnvFactory:
         Raises:
             ConfigurationError: if there is no such environment, module or wrapper, the constructor
                 refuses ``kwargs``, a space is not supported, or the environment cannot draw itself.
+            EnvironmentFault: if the code of one of them fails.
         """
         if render and is_headless():
             # pygame, with which many environments draw, looks for a display otherwise
@@ -83,7 +90,8 @@ class GymnasiumEnvFactory:
             raise ConfigurationError(
                 f"env.native_vector: {spec.id} exists only as a native vector, without env.wrappers"
             )
-        return as_vector_env([self._make_single(spec, wrappers, render) for _ in range(num_envs)])
+        envs = [self._make_single(spec, wrappers, render) for _ in range(num_envs)]
+        return as_vector_env(envs, self.reset_options)
 
     def _find_spec(self) -> EnvSpec:
         module, _, name = str(self.id).rpartition(":")
@@ -102,17 +110,27 @@ class GymnasiumEnvFactory:
     def _make_single(
         self, spec: EnvSpec, wrappers: list[Callable[[Any], Any]], render: bool
     ) -> gymnasium.Env[Any, Any]:
-        kwargs = copy.deepcopy(self.kwargs) | ({"render_mode": "rgb_array"} if render else {})
         if not (render or wrappers or spec.additional_wrappers):
             # the serial vector resets before it steps, so that none of its steps needs to ask whether it did
             spec = dataclasses.replace(spec, order_enforce=False)
+        spec, limit = self._with_kwargs(spec, {"render_mode": "rgb_array"} if render else {})
         with self._one_line_errors(render):
-            env = gymnasium.make(spec, disable_env_checker=True, **kwargs)
+            env = gymnasium.make(spec, disable_env_checker=True, **limit)
         if render and env.render_mode != "rgb_array":
             raise self._cannot_draw()
         for wrap in wrappers:
             env = wrap(env)
+        check_no_statistics(env)
         return env
+
+    def _with_kwargs(self, spec: EnvSpec, extra: dict[str, Any]) -> tuple[EnvSpec, dict[str, Any]]:
+        """Return a spec with the user's arguments, and what is left for gymnasium itself.
+
+        In the spec no name can collide with a parameter of ``gymnasium.make``.
+        """
+        kwargs = copy.deepcopy(self.kwargs) | extra
+        limit = {key: kwargs.pop(key) for key in ("max_episode_steps",) if key in kwargs}
+        return dataclasses.replace(spec, kwargs={**spec.kwargs, **kwargs}), limit
 
     def _make_native(self, spec: EnvSpec, num_envs: int, render: bool) -> VectorEnv:
         env = self._make_vector(spec, num_envs, {})
@@ -126,36 +144,44 @@ class GymnasiumEnvFactory:
             env = self._make_vector(spec, num_envs, extra)
         if num_envs > 1 and autoreset_mode(env) is AutoresetMode.SAME_STEP:
             env.close()
-            return as_vector_env([self._make_vector(spec, 1, extra) for _ in range(num_envs)])
-        return as_vector_env(env)
+            return as_vector_env([self._make_vector(spec, 1, extra) for _ in range(num_envs)], self.reset_options)
+        return as_vector_env(env, self.reset_options)
 
     def _make_vector(
         self, spec: EnvSpec, num_envs: int, extra: dict[str, Any]
     ) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
-        kwargs = copy.deepcopy(self.kwargs) | extra
-        if kwargs.get("max_episode_steps", 0) is None:
-            del kwargs["max_episode_steps"]
+        spec, limit = self._with_kwargs(spec, extra)
+        limit = {key: value for key, value in limit.items() if value is not None}
         with self._one_line_errors(bool(extra)):
-            return gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **kwargs)
+            env = gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **limit)
+        if env.num_envs != num_envs:
+            raise ConfigurationError(
+                f"env.id: {self.id}: {env.num_envs} environments came where {num_envs} were "
+                "asked for (1 for a first look, envs_per_actor to train, up to 128 to evaluate); let its num_envs "
+                "decide, or use env.native_vector=false"
+            )
+        check_no_statistics(env)
+        return env
 
     @contextmanager
     def _one_line_errors(self, render: bool) -> Iterator[None]:
         try:
             yield
-        except ConfigurationError:
-            raise
         except (gymnasium.error.Error, ImportError) as error:
             if "Box2D is not installed" in str(error):
                 raise ConfigurationError("env.id: Box2D is not installed; pip install 'hsuanwu[box2d]'") from error
             raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
-        except (TypeError, ValueError) as error:
-            if render and "render_mode" in str(error):
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            if render and "render_mode" in str(error) and isinstance(error, (TypeError, ValueError)):
                 raise self._cannot_draw() from error
-            raise ConfigurationError(
-                f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
-            ) from error
-        except Exception as error:
-            raise ConfigurationError(f"env.id: {self.id} fails when it is built ({failure(error)})") from error
+            if isinstance(error, (TypeError, ValueError)) and raised_at_call(error):
+                raise ConfigurationError(
+                    f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
+                ) from error
+            fault = fault_of(error, f"the constructor, with env.kwargs {self.kwargs},", self.id)
+            raise fault from error
 
     def _cannot_draw(self) -> ConfigurationError:
         return ConfigurationError(

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import traceback
 from types import ModuleType
 from typing import Any
 
-from hsuanwu.common.errors import ConfigurationError, nearest
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error without line breaks; the name of its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def failure(error: BaseException) -> str:
-    """Return what an error of a user's own code is, and where it was raised."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {one_line(error)}, at {place.filename}:{place.lineno}"
+from hsuanwu.common.errors import ConfigurationError, nearest, one_line
+from hsuanwu.common.interrupts import is_interruption
+from hsuanwu.env.fault import fault_of
 
 
 def import_module(name: str, key: str) -> ModuleType:
@@ -29,16 +19,21 @@ def import_module(name: str, key: str) -> ModuleType:
         key: the configuration key that named it.
 
     Raises:
-        ConfigurationError: if the module, or something that it imports, is missing or fails.
+        ConfigurationError: if the module, or something that it imports, is missing.
+        EnvironmentFault: if its own code fails.
     """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ConfigurationError(f"{key}: cannot import module {name!r}; use names of Python, joined by dots")
     try:
         return importlib.import_module(name)
-    except (ImportError, ValueError, TypeError) as error:
+    except ImportError as error:
         raise ConfigurationError(
             f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie on the Python path"
         ) from error
-    except Exception as error:
-        raise ConfigurationError(f"{key}: module {name!r} fails when it is imported ({failure(error)})") from error
+    except BaseException as error:  # sys.exit() at the end of a script, for example
+        if is_interruption(error):
+            raise
+        raise fault_of(error, f"{key}: importing {name}") from error
 
 
 def import_extra(name: str, distribution: str, extra: str, key: str) -> ModuleType:

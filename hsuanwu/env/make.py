@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dm_env
@@ -16,7 +16,7 @@ from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, GymnasiumSingleEnv, SameStepSingleEnv, SingleEnv
 
 
-def as_vector_env(env: Any) -> VectorEnv:
+def as_vector_env(env: Any, reset_options: Mapping[str, Any] | None = None) -> VectorEnv:
     """Return ``env`` as a vector environment in next-step autoreset form.
 
     Args:
@@ -24,6 +24,7 @@ def as_vector_env(env: Any) -> VectorEnv:
             ``VectorEnv`` of ours (returned as it is), or a list. A list holds single environments, or
             gymnasium vectors of one environment in mode SAME_STEP; it becomes a ``SerialVectorEnv``. A
             ``gymnasium.vector.SyncVectorEnv`` is taken apart, whatever its autoreset mode.
+        reset_options: what each reset of a gymnasium environment is given as ``options``; None for none.
 
     Raises:
         ConfigurationError: if it is something else, a space is not supported, or a vector of several
@@ -35,15 +36,15 @@ def as_vector_env(env: Any) -> VectorEnv:
         (3, 4)
     """
     if type(env) is SyncVectorEnv:
-        return SerialVectorEnv([_single(e) for e in env.envs])
+        return SerialVectorEnv([_single(e, reset_options) for e in env.envs])
     if isinstance(env, gymnasium.vector.VectorEnv):
         if env.num_envs == 1 and autoreset_mode(env) is AutoresetMode.SAME_STEP:
-            return SerialVectorEnv([SameStepSingleEnv(env)])
-        return NativeVectorEnv(env)
+            return SerialVectorEnv([SameStepSingleEnv(env, reset_options)])
+        return NativeVectorEnv(env, reset_options)
     if isinstance(env, (gymnasium.Env, dm_env.Environment)):
-        return SerialVectorEnv([_single(env)])
+        return SerialVectorEnv([_single(env, reset_options)])
     if isinstance(env, Sequence) and not isinstance(env, str):
-        return SerialVectorEnv([_single(e) for e in env])
+        return SerialVectorEnv([_single(e, reset_options) for e in env])
     if isinstance(env, VectorEnv):
         return env
     raise ConfigurationError(f"env: found {type(env).__name__}; {_FORMS}")
@@ -52,16 +53,16 @@ def as_vector_env(env: Any) -> VectorEnv:
 _FORMS = "use a gymnasium.Env, a dm_env.Environment, a list of them, or a gymnasium.vector.VectorEnv"
 
 
-def _single(env: Any) -> SingleEnv:
+def _single(env: Any, reset_options: Mapping[str, Any] | None) -> SingleEnv:
     if isinstance(env, gymnasium.vector.VectorEnv):
         if env.num_envs == 1 and autoreset_mode(env) is AutoresetMode.SAME_STEP:
-            return SameStepSingleEnv(env)
+            return SameStepSingleEnv(env, reset_options)
         raise ConfigurationError(
             f"env: found a {type(env.unwrapped).__name__} of {env.num_envs} in a list; "
             "only vectors of one environment in mode SAME_STEP can be put side by side"
         )
     if isinstance(env, gymnasium.Env):
-        return GymnasiumSingleEnv(env)
+        return GymnasiumSingleEnv(env, reset_options)
     if isinstance(env, dm_env.Environment):
         return DmEnvSingleEnv(env)
     raise ConfigurationError(f"env: found {type(env).__name__} in a list; {_FORMS}")

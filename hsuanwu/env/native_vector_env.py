@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, final
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
-from hsuanwu.common.spaces import as_space
 from hsuanwu.env.action import action_converter
-from hsuanwu.env.observation import batch_reader, check_observation
+from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
+from hsuanwu.env.fault import blamed, close_quietly
+from hsuanwu.env.observation import observation_reader
 from hsuanwu.env.picture import draw_first
+from hsuanwu.env.single_env import declared_space, gymnasium_name
 
 
 def autoreset_mode(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> AutoresetMode:
@@ -47,22 +52,30 @@ def native_seed(seed: int) -> int:
 class NativeVectorEnv:
     """A ``gymnasium.vector.VectorEnv`` in next-step autoreset form.
 
-    One of mode NEXT_STEP is passed through. One of mode DISABLED does not reset itself: on the step
-    after an end all environments are stepped, then those that had ended are reset by
-    ``reset(options={"reset_mask": mask})`` and their rows overwritten. One of mode SAME_STEP cannot hold
-    a single environment back, see ``as_vector_env``.
+    One of mode NEXT_STEP is passed through. One of mode DISABLED does not reset itself, and cannot hold one
+    environment of several back: on the step after an end, what had ended is reset by
+    ``reset(options={"reset_mask": mask})``, for nothing that has ended may be stepped; all are stepped; and it is
+    reset once more, for the first observation of the new episode. So an episode of one step is played between any two,
+    which nobody sees; a vector of one environment is just reset. One of mode SAME_STEP cannot show it at all, see
+    ``as_vector_env``.
+
+    Every answer is checked against the spaces. What the environment raises, and what it answers wrongly, becomes an
+    ``EnvironmentFault``.
 
     Attributes:
         is_async: whether the environment has ``send`` and ``recv``, and steps in threads of its own between them.
 
     Args:
         env: the vector environment.
+        reset_options: what each reset is given as ``options``; None for none.
 
     Raises:
         ConfigurationError: if its autoreset mode is SAME_STEP or unknown, or a space is not supported.
     """
 
-    def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
+    def __init__(
+        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] | None = None
+    ) -> None:
         mode = autoreset_mode(env)
         if mode is AutoresetMode.SAME_STEP:
             raise ConfigurationError(
@@ -70,42 +83,72 @@ class NativeVectorEnv:
                 "use NEXT_STEP, or a list of vectors with num_envs=1"
             )
         self._env, self._resets_itself = env, mode is AutoresetMode.NEXT_STEP
-        self.num_envs = env.num_envs
-        self.observation_space = as_space(env.single_observation_space, "env observation_space")
-        self.action_space = as_space(env.single_action_space, "env action_space")
-        self._convert, self._read = action_converter(self.action_space), batch_reader(self.observation_space)
+        self.name, self.num_envs = gymnasium_name(env), env.num_envs
+        self._options = None if reset_options is None else dict(reset_options)
+        self.observation_space = declared_space(env, "single_observation_space", self.name)
+        self.action_space = declared_space(env, "single_action_space", self.name)
+        self._convert, self._reader = action_converter(self.action_space), observation_reader(self.observation_space)
         self._reward = np.zeros(self.num_envs, np.float32)
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
-        self._is_closed = False
+        self._time, self._begun, self._episode = 0, *np.zeros((2, self.num_envs), np.int64)
+        self._is_only_reset = self._is_closed = False
         # a wrapper would not see what passes it by
         self.is_async = env is env.unwrapped and all(callable(getattr(env, name, None)) for name in ("send", "recv"))
 
     def reset(self, seed: int) -> Nest:
         """Start a new episode everywhere; return ``[B, ...]`` observations."""
-        observation, _ = self._env.reset(seed=native_seed(seed))
-        check_observation(self.observation_space, observation, (self.num_envs,))
-        self._ended[:] = False
-        return self._read(observation)
+        self._time, self._begun[:], self._ended[:] = 0, 0, False
+        self._episode += 1
+        with self._blamed("reset"):
+            extra = {} if self._options is None else {"options": copy.deepcopy(self._options)}
+            return self._read(first_observation(self._env.reset(seed=native_seed(seed), **extra)))
 
     def step(self, action: Array) -> Step:
         """Step all environments; those that have just ended are reset instead."""
-        return self._answer(self._env.step(self._convert(action)))
+        native = self._convert(action)
+        self._before_step()
+        with self._blamed("step"):
+            return self._restarted() if self._is_only_reset else self._answer(self._env.step(native))
 
     def send(self, action: Array) -> None:
         """Begin a step, where ``is_async``."""
-        self._env.send(self._convert(action))  # type: ignore[attr-defined]
+        native = self._convert(action)
+        self._before_step()
+        if not self._is_only_reset:
+            with self._blamed("step"):
+                self._env.send(native)  # type: ignore[attr-defined]
 
     def receive(self) -> Step:
         """Return the outcome of the step that was begun."""
-        return self._answer(self._env.recv())  # type: ignore[attr-defined]
+        with self._blamed("step"):
+            return self._restarted() if self._is_only_reset else self._answer(self._env.recv())  # type: ignore[attr-defined]
 
-    def _answer(self, found_and_more: tuple[Any, ...]) -> Step:
-        found, reward, terminated, truncated, _ = found_and_more
-        self._reward[:] = reward
-        self._terminated[:] = terminated
-        self._truncated[:] = truncated
+    def _before_step(self) -> None:
+        self._time += 1
+        if np.count_nonzero(self._ended):
+            self._begun[self._ended] = self._time
+            self._episode[self._ended] += 1
+        self._is_only_reset = not self._resets_itself and self.num_envs == 1 and bool(self._ended[0])
+        if not (self._resets_itself or self._is_only_reset) and np.count_nonzero(self._ended):
+            with self._blamed("reset"):
+                self._reset_ended()
+
+    def _restarted(self) -> Step:
+        """Reset the only environment instead of stepping it."""
+        observation = self._read(self._reset_ended())
+        for array in (self._reward, self._terminated, self._truncated, self._ended):
+            array[:] = 0
+        return Step(observation, self._reward, self._terminated, self._truncated)
+
+    def _answer(self, answer: Any) -> Step:
+        if problem := wrong_step(answer):
+            raise problem
+        found, reward, terminated, truncated, _ = answer
+        self._reward[:] = native_rewards(reward, self.num_envs)
+        self._terminated[:] = native_flags("terminated", terminated, self.num_envs)
+        self._truncated[:] = native_flags("truncated", truncated, self.num_envs)
         observation = self._read(found)
         if np.count_nonzero(self._ended):
             if not self._resets_itself:
@@ -117,24 +160,45 @@ class NativeVectorEnv:
         np.logical_or(self._terminated, self._truncated, out=self._ended)
         return Step(observation, self._reward, self._terminated, self._truncated)
 
+    def _read(self, found: Any) -> Nest:
+        observation = self._reader.read(found, self.num_envs)
+        self._reader.check_finite(observation)
+        return observation
+
     def _with_resets(self, observation: Nest) -> Nest:
         """Reset what has ended; return a copy of ``observation`` with first observations in those rows."""
-        result = map_nest(np.array, observation)
-        mask = self._ended.copy()
-        found, _ = self._env.reset(options={"reset_mask": mask.copy()})
+        result, mask = map_nest(np.array, observation), self._ended
 
         def overwrite(target: Array, source: Array) -> None:
             target[mask] = source[mask]
 
-        map_nest(overwrite, result, self._read(found))
+        map_nest(overwrite, result, self._read(self._reset_ended()))
         return result
+
+    def _reset_ended(self) -> Any:
+        """Reset what has ended; return the native observations of all environments."""
+        options = {**copy.deepcopy(self._options or {}), "reset_mask": self._ended.copy()}
+        return first_observation(self._env.reset(options=options))
+
+    @contextmanager
+    def _blamed(self, doing: str) -> Iterator[None]:
+        try:
+            with blamed(doing, self.name):
+                yield
+        except EnvironmentFault as fault:
+            if fault.index is None:
+                fault.moment = f"{doing} {self._time}" if self._time else doing
+            else:
+                steps = int(self._time - self._begun[fault.index])
+                fault.moment = f"episode {self._episode[fault.index]}, " + (f"step {steps}" if steps else "reset")
+            raise
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
         return draw_first(self._env.render)
 
     def close(self) -> None:
-        """Close the environment, once."""
+        """Close the environment, once; what it raises then is a warning."""
         if not self._is_closed:
             self._is_closed = True
-            self._env.close()
+            close_quietly(self._env, self.name)

@@ -10,9 +10,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, one_line
 from hsuanwu.common.protocols import Array
-from hsuanwu.env.imports import one_line
 
 
 def is_headless() -> bool:

@@ -9,17 +9,22 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from hsuanwu.common.closing import close_all
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
+from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
-from hsuanwu.env.observation import check_answer, check_observation, empty_batch, row_views, starts
+from hsuanwu.env.answer import as_flag, as_reward, check_rewards, wrong_step
+from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly, fault_of
+from hsuanwu.env.observation import empty_batch, observation_reader, row_views
 from hsuanwu.env.single_env import SingleEnv
 
 _LARGE = 8192
 """Bytes of one observation from which a second copy costs more than new views of the rows."""
+
+_NO = np.False_
+_UNASKED = object()
 
 
 @final
@@ -29,6 +34,9 @@ class SerialVectorEnv:
     Observations are copied into arrays that are made once, each as soon as it is there, so that it does
     not matter whether an environment gives a new array or always the same one, its own or one that all
     environments of a thread share. Environment ``i`` is seeded with ``derive_seed(seed, i)``.
+
+    Every answer is checked against the spaces. What an environment raises, and what it answers wrongly, becomes an
+    ``EnvironmentFault`` that names the environment, the episode and the step.
 
     Args:
         envs: environments of the same spaces; at least one.
@@ -41,56 +49,81 @@ class SerialVectorEnv:
         if not envs:
             raise ConfigurationError("env: a vector environment needs at least 1 environment, found none")
         self._envs = list(envs)
-        self.num_envs = len(self._envs)
+        self.name, self.num_envs = envs[0].name, len(self._envs)
         self.observation_space, self.action_space = envs[0].observation_space, envs[0].action_space
         for env in self._envs:
             if (env.observation_space, env.action_space) != (self.observation_space, self.action_space):
                 raise ConfigurationError("env: environments of one vector must have the same spaces; these differ")
-        self._convert = action_converter(envs[0].native_action_space)
+        self._convert, self._reader = (
+            action_converter(envs[0].native_action_space),
+            observation_reader(self.observation_space),
+        )
         observation = empty_batch(self.observation_space, self.num_envs)
-        self._rows, self._starts = row_views(observation), starts(self.observation_space, observation)
+        self._rows = row_views(observation)
         self._is_large = sum(array[0].nbytes for array in leaves(observation)) >= _LARGE
-        self._reward = np.zeros(self.num_envs, np.float32)
+        self._gained, self._reward = np.zeros(self.num_envs), np.zeros(self.num_envs, np.float32)
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._answer = Step(observation, self._reward, self._terminated, self._truncated)
         # what the next action calls: step, or reset after an end; empty before the first reset
         self._steps: list[Callable[[Any], Any]] = []
+        self._time, self._begun, self._episode = 0, [0] * self.num_envs, [0] * self.num_envs
         self._is_closed = False
 
     def reset(self, seed: int) -> Nest:
         """Start a new episode everywhere; return ``[B, ...]`` observations."""
-        return self._start(seed, lambda env, observation: observation)
+        for i in range(self.num_envs):
+            self._begin(i, derive_seed(seed, i))
+        return self._started()
 
     def reset_staggered(self, seed: int, num_steps: int) -> Nest:
-        """Start a new episode everywhere and play less than ``num_steps`` random actions, another number in each."""
+        """Start a new episode everywhere and play less than ``num_steps`` random actions, a random number in each."""
         space = self._envs[0].native_action_space.to_gymnasium()
         random = np.random.default_rng(derive_seed(seed, "stagger"))
         space.seed(derive_seed(seed, "stagger", "action"))
-
-        def play(env: SingleEnv, observation: Any) -> Any:
+        for i in range(self.num_envs):
+            self._begin(i, derive_seed(seed, i))
             for _ in range(int(random.integers(num_steps))):
-                answer = env.step(space.sample())
-                observation = env.reset() if answer[2] or answer[3] else answer[0]
-            return observation
+                self._time += 1
+                if self._ends(i, space.sample()):
+                    self._begin(i, None)
+        return self._started()
 
-        return self._start(seed, play)
+    def _ends(self, i: int, action: Any) -> bool:
+        """Apply a native action in one environment; return whether its episode ended."""
+        answer = _UNASKED
+        try:
+            answer = self._envs[i].step(action)
+            observation, gained, terminated, truncated, _ = answer
+            self._reader.write(self._rows[i], observation)
+            as_reward(gained)
+            return as_flag("terminated", terminated) | as_flag("truncated", truncated)
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            raise self._fault(i, error, answer) from error
 
-    def _start(self, seed: int, play: Callable[[SingleEnv, Any], Any]) -> Nest:
-        """Reset each environment and keep what ``play`` makes of its first observation."""
-        for i, env in enumerate(self._envs):
-            observation = env.reset(derive_seed(seed, i))
-            check_observation(self.observation_space, observation)
-            self._rows[i][()] = play(env, observation)
-        self._steps = [functools.partial(self._first_step, i) for i in range(self.num_envs)]
+    def _begin(self, i: int, seed: int | None) -> None:
+        """Reset one environment and show its first observation."""
+        self._begun[i], self._episode[i] = self._time, self._episode[i] + 1
+        try:
+            self._reader.write(self._rows[i], self._envs[i].reset(seed))
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            raise self._fault(i, error, _UNASKED, "reset") from error
+
+    def _started(self) -> Nest:
+        self._steps = [env.step for env in self._envs]
         self._terminated[:] = self._truncated[:] = False
-        _count_from_zero(self._starts)
+        self._gained[:] = 0
+        self._check_values(self._answer.observation)
         return self._answer.observation
 
     def step(self, action: Array) -> Step:
         """Step each environment, or reset it if it has just ended."""
         self._play(action, self._rows)
-        _count_from_zero(self._starts)
+        self._check_values(self._answer.observation)
         return self._answer
 
     def step_into(self, action: Array, observation: Nest) -> Step:
@@ -102,7 +135,7 @@ class SerialVectorEnv:
         """
         if self._is_large:
             self._play(action, row_views(observation))
-            _count_from_zero(starts(self.observation_space, observation))
+            self._check_values(observation)
         else:
             map_nest(np.copyto, observation, self.step(action).observation)
         return self._answer._replace(observation=observation)
@@ -110,34 +143,64 @@ class SerialVectorEnv:
     def _play(self, action: Array, rows: list[Any]) -> None:
         """Step or reset each environment; keep what it answers, its observation in its row.
 
-        This is where the time of an actor with Python environments goes.
+        This is where the time of an actor with Python environments goes: what nearly every answer is comes first.
         """
-        steps, reward = self._steps, self._reward
+        steps, gained, reader, ndarray = self._steps, self._gained, self._reader, np.ndarray
+        dtype, shape = reader.plain_dtype, reader.plain_shape
         native = self._convert(action)
         if not len(native) == len(rows) == len(steps):
             raise self._misuse(native, rows)
-        # a row of native is what space.sample() gives, numpy's int64 say; gymnasium checks it faster than an int
-        for i, step, row_action, row in zip(range(self.num_envs), steps, native, rows, strict=False):
-            answer = step(row_action)
-            row[()] = answer[0]
-            reward[i] = answer[1]
-            if answer[2] or answer[3]:
-                self._terminated[i], self._truncated[i] = answer[2], answer[3]
-                steps[i] = functools.partial(self._restart, i)
+        self._time += 1
+        i, answer = 0, _UNASKED
+        try:
+            # a row of native is what space.sample() gives, numpy's int64 say; gymnasium checks it faster than an int
+            for i, step, row_action, row in zip(range(self.num_envs), steps, native, rows, strict=False):
+                answer = _UNASKED
+                answer = step(row_action)
+                observation, reward, terminated, truncated, _ = answer
+                if type(observation) is ndarray and observation.dtype is dtype and observation.shape == shape:
+                    row[()] = observation
+                else:
+                    reader.write(row, observation)
+                gained[i] = reward if type(reward) is float else as_reward(reward)
+                if not ((terminated is False or terminated is _NO) and (truncated is False or truncated is _NO)):
+                    self._note_end(i, terminated, truncated)
+        except BaseException as error:
+            if is_interruption(error):
+                raise
+            raise self._fault(i, error, answer) from error
 
-    def _first_step(self, index: int, action: Any) -> Any:
-        """Step an environment and look at what it answers; at later answers nobody looks."""
-        step = self._steps[index] = self._envs[index].step
-        answer = step(action)
-        check_answer(self.observation_space, answer)
-        return answer
+    def _note_end(self, i: int, terminated: Any, truncated: Any) -> None:
+        self._terminated[i], self._truncated[i] = as_flag("terminated", terminated), as_flag("truncated", truncated)
+        if self._terminated[i] or self._truncated[i]:
+            self._steps[i] = functools.partial(self._restart, i)
 
-    def _restart(self, index: int, _: Any) -> tuple[Any, float, bool, bool]:
+    def _restart(self, i: int, _: Any) -> tuple[Any, float, bool, bool, None]:
         """Reset an environment instead of stepping it."""
-        observation = self._envs[index].reset()
-        self._steps[index] = self._envs[index].step
-        self._terminated[index] = self._truncated[index] = False
-        return observation, 0.0, False, False
+        self._begun[i], self._episode[i] = self._time, self._episode[i] + 1
+        with blamed("reset"):
+            observation = self._envs[i].reset()
+        self._steps[i] = self._envs[i].step
+        self._terminated[i] = self._truncated[i] = False
+        return observation, 0.0, False, False, None
+
+    def _check_values(self, observation: Nest) -> None:
+        try:
+            self._reader.check_finite(observation)
+            check_rewards(self._gained)
+        except WrongAnswer as error:
+            raise self._fault(error.row or 0, error, _UNASKED) from error
+        self._reward[:] = self._gained
+
+    def _fault(self, i: int, error: BaseException, answer: Any, doing: str = "step") -> EnvironmentFault:
+        """Return the fault that an exception is which came out of environment ``i``, or of its answer."""
+        if answer is not _UNASKED and not isinstance(error, (WrongAnswer, EnvironmentFault)):
+            error = wrong_step(answer) or error
+        fault = fault_of(error, doing)
+        steps = self._time - self._begun[i]
+        fault.name, fault.index = self._envs[i].name, i
+        fault.moment = f"episode {self._episode[i]}, " + (f"step {steps}" if steps else "reset")
+        return fault
 
     def _misuse(self, native: Array, rows: list[Any]) -> Exception:
         if not self._steps:
@@ -152,12 +215,8 @@ class SerialVectorEnv:
         return self._envs[0].render()
 
     def close(self) -> None:
-        """Close all environments, once."""
+        """Close all environments, once; what one raises then is a warning."""
         if not self._is_closed:
             self._is_closed = True
-            close_all(self._envs)
-
-
-def _count_from_zero(pairs: list[tuple[Array, Any]]) -> None:
-    for array, start in pairs:
-        array -= start
+            for env in reversed(self._envs):
+                close_quietly(env, self.name)

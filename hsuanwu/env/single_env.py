@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from operator import attrgetter
@@ -14,7 +17,9 @@ import numpy as np
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import Array
-from hsuanwu.common.spaces import Box, Space, as_space
+from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete, Space, as_space
+from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
+from hsuanwu.env.fault import WrongAnswer, shown
 from hsuanwu.env.picture import draw, draw_first
 
 _MID = dm_env.StepType.MID
@@ -22,16 +27,18 @@ _MID = dm_env.StepType.MID
 
 
 class SingleEnv(ABC):
-    """One environment, which somebody else resets after an end.
+    """A single environment without autoreset: the caller resets it.
 
     Attributes:
+        name: what it is called in messages: an id, or the path of what builds it.
         observation_space: what an observation looks like.
         action_space: what an action looks like to a distribution.
         native_action_space: the same actions in the dtype and bounds of the environment itself.
-        step: applies a native action; returns observation, reward, terminated, truncated, and perhaps more,
-            which nobody reads. It is looked up once an episode, after ``reset``.
+        step: applies a native action; returns observation, reward, terminated, truncated and info, unchecked. It is
+            looked up once an episode, after ``reset``.
     """
 
+    name: str
     observation_space: Space
     action_space: Space
     native_action_space: Space
@@ -39,7 +46,11 @@ class SingleEnv(ABC):
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Any:
-        """Start an episode and return its first observation; a seed starts all randomness anew."""
+        """Start an episode and return its first observation; a seed starts all randomness anew.
+
+        Raises:
+            WrongAnswer: if the environment's answer has another form.
+        """
 
     @abstractmethod
     def render(self) -> Array:
@@ -56,18 +67,21 @@ class GymnasiumSingleEnv(SingleEnv):
 
     Args:
         env: the environment; it draws itself if it was made with ``render_mode="rgb_array"``.
+        reset_options: what each reset is given as ``options``; None for none.
 
     Raises:
-        ConfigurationError: if a space is not supported.
+        ConfigurationError: if a space is missing or not supported, or ``reset`` takes no seed.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        self._env = env
-        self.observation_space = as_space(env.observation_space, "env observation_space")
-        self.action_space = self.native_action_space = as_space(env.action_space, "env action_space")
+    def __init__(self, env: gymnasium.Env[Any, Any], reset_options: Mapping[str, Any] | None = None) -> None:
+        self._env, self.name = env, gymnasium_name(env)
+        self._extra = {} if reset_options is None else {"options": dict(reset_options)}
+        self.observation_space = declared_space(env, "observation_space", self.name)
+        self.action_space = self.native_action_space = declared_space(env, "action_space", self.name)
+        check_reset(env, self.name)
 
     def reset(self, seed: int | None = None) -> Any:
-        observation = self._env.reset(seed=seed)[0]
+        observation = first_observation(self._env.reset(seed=seed, **copy.deepcopy(self._extra)))
         self.step = self._env.step
         return observation
 
@@ -103,13 +117,14 @@ def reseed_in_place(env: dm_env.Environment, seed: int) -> dm_env.Environment:
 class DmEnvSingleEnv(SingleEnv):
     """A ``dm_env.Environment``.
 
-    A LAST time step of discount 0 is a termination, one of any other discount a truncation. A discount
+    A LAST time step of discount 0 is a termination, one of any other number a truncation. A discount
     strictly between 0 and 1 in the middle of an episode is ignored: the discount of learning is the
     learner's. Observations of 64-bit floats become 32-bit ones.
 
     Args:
         env: the environment; it draws itself if it has ``render()`` or a dm_control ``physics``.
         reseed: returns the environment that follows ``env`` when all randomness starts anew from a seed.
+        name: what it is called in messages; None for its class.
 
     Raises:
         ConfigurationError: if a spec is not supported.
@@ -119,11 +134,12 @@ class DmEnvSingleEnv(SingleEnv):
         self,
         env: dm_env.Environment,
         reseed: Callable[[dm_env.Environment, int], dm_env.Environment] = reseed_in_place,
+        name: str | None = None,
     ) -> None:
-        self._env, self._reseed = env, reseed
+        self._env, self._reseed, self.name = env, reseed, name or type(env).__name__
         spec = env.action_spec()
         self.observation_space = as_space(env.observation_spec(), "env observation_space")
-        self.action_space = self.native_action_space = as_space(spec, "env action_space")
+        self.action_space = self.native_action_space = _action_space(spec)
         if isinstance(self.action_space, Box):
             # as_space rounds 64-bit bounds to 32 bits, perhaps to the wrong side of what the spec allows
             low, high = getattr(spec, "minimum", -np.inf), getattr(spec, "maximum", np.inf)
@@ -133,15 +149,24 @@ class DmEnvSingleEnv(SingleEnv):
     def reset(self, seed: int | None = None) -> Any:
         if seed is not None:
             self._env = self._reseed(self._env, seed)
-        return self._env.reset().observation
+        step = self._env.reset()
+        if getattr(step, "step_type", None) != dm_env.StepType.FIRST:
+            raise WrongAnswer(f"reset returned {_step_in_words(step)}; it has to return a FIRST dm_env.TimeStep")
+        return step.observation
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
-        """Apply a native action; return observation, reward, terminated, truncated."""
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, None]:
+        """Apply a native action; return observation, reward, terminated, truncated and None."""
         step = self._env.step(action)
-        if step.step_type is _MID or not step.last():
-            return step.observation, step.reward, False, False
-        terminated = step.discount == 0
-        return step.observation, step.reward, terminated, not terminated
+        step_type = getattr(step, "step_type", None)
+        if step_type is _MID or step_type == _MID:
+            return step.observation, step.reward, False, False, None
+        if step_type != dm_env.StepType.LAST:
+            raise WrongAnswer(
+                f"step returned {_step_in_words(step)} in the middle of an episode; it has to return a MID or LAST "
+                "dm_env.TimeStep"
+            )
+        terminated = _is_zero(step.discount)
+        return step.observation, step.reward, terminated, not terminated, None
 
     def render(self) -> Array:
         return draw(dm_env_painter(self._env))
@@ -177,35 +202,60 @@ class SameStepSingleEnv(SingleEnv):
 
     Args:
         env: the vector environment; ``num_envs`` is 1.
+        reset_options: what each reset is given as ``options``; None for none.
 
     Raises:
         ConfigurationError: if a space is not supported.
     """
 
-    def __init__(self, env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
+    def __init__(
+        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] | None = None
+    ) -> None:
         self._env = env
-        self.observation_space = as_space(env.single_observation_space, "env observation_space")
-        self.action_space = self.native_action_space = as_space(env.single_action_space, "env action_space")
+        self.name, self._extra = gymnasium_name(env), {} if reset_options is None else {"options": dict(reset_options)}
+        self.observation_space = declared_space(env, "single_observation_space", self.name)
+        self.action_space = self.native_action_space = declared_space(env, "single_action_space", self.name)
         self._first: Any = None
 
     def reset(self, seed: int | None = None) -> Any:
         if seed is not None or self._first is None:
-            self._first = _row(self._env.reset(seed=seed)[0])
+            found = first_observation(self._env.reset(seed=seed, **copy.deepcopy(self._extra)))
+            self._first = self._only_row(found)
         first, self._first = self._first, None
         return first
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool]:
-        """Apply a native action; return observation, reward, terminated, truncated."""
-        observation, reward, terminated, truncated, info = self._env.step(np.asarray(action)[None])
-        if terminated[0] or truncated[0]:
-            self._first = map_nest(np.array, _row(observation))
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, None]:
+        """Apply a native action; return observation, reward, terminated, truncated and None."""
+        answer = self._env.step(np.asarray(action)[None])
+        if problem := wrong_step(answer):
+            raise problem
+        observation, reward, terminated, truncated, info = answer
+        (gained,) = native_rewards(reward, 1)
+        (is_over,), (is_cut,) = native_flags("terminated", terminated, 1), native_flags("truncated", truncated, 1)
+        if is_over or is_cut:
+            self._first = map_nest(np.array, self._only_row(observation))
             if "final_obs" not in info:
-                raise ConfigurationError(
-                    f"env: {type(self._env.unwrapped).__name__} says that its autoreset mode is SAME_STEP, "
+                raise WrongAnswer(
+                    f"{type(self._env.unwrapped).__name__} says that its autoreset mode is SAME_STEP, "
                     "but gives no info['final_obs'] at the end of an episode"
                 )
-            observation = info["final_obs"]
-        return _row(observation), reward[0], terminated[0], truncated[0]
+            return self._only_final(info["final_obs"]), float(gained), bool(is_over), bool(is_cut), None
+        return self._only_row(observation), float(gained), False, False, None
+
+    def _only_row(self, batch: Any) -> Any:
+        """Return row 0 of a batch of one: of each array of a mapping, or of an array."""
+        if isinstance(batch, Mapping):
+            return {name: self._only_row(part) for name, part in batch.items()}
+        array = np.asarray(batch)
+        if array.shape[:1] != (1,):
+            raise WrongAnswer(
+                f"observation_space: found {array.shape} where observations of 1 environment were expected"
+            )
+        return array[0]
+
+    def _only_final(self, final: Any) -> Any:
+        """Return the only final observation: of an array of objects, or of a batch."""
+        return final[0] if isinstance(final, np.ndarray) and final.dtype == object else self._only_row(final)
 
     def render(self) -> Array:
         return draw_first(self._env.render)
@@ -214,6 +264,76 @@ class SameStepSingleEnv(SingleEnv):
         self._env.close()
 
 
-def _row(batch: Any) -> Any:
-    """Return row 0: of each array of a mapping, or of an array (of objects perhaps)."""
-    return map_nest(lambda leaf: leaf[0], batch) if isinstance(batch, Mapping) else batch[0]
+def gymnasium_name(env: Any) -> str:
+    """Return what a gymnasium environment, or vector, is called: its id, or its class."""
+    spec = getattr(env, "spec", None)
+    return str(getattr(spec, "id", None) or type(getattr(env, "unwrapped", env)).__name__)
+
+
+def declared_space(env: Any, attribute: str, name: str) -> Space:
+    """Return the space that a gymnasium environment declares.
+
+    Args:
+        env: the environment, or vector.
+        attribute: where the space stands.
+        name: what the environment is called.
+
+    Raises:
+        ConfigurationError: if there is none, or it is not supported.
+    """
+    space = getattr(env, attribute, None)
+    if space is None:
+        raise ConfigurationError(
+            f"env {name}: declares no {attribute}; set self.{attribute} to a gymnasium space in its constructor"
+        )
+    return as_space(space, f"env {attribute.removeprefix('single_')}")
+
+
+def check_reset(env: gymnasium.Env[Any, Any], name: str) -> None:
+    """Check that ``reset`` of an environment and of its wrappers can be given a seed, as gymnasium asks.
+
+    Raises:
+        ConfigurationError: if it cannot: the environment has the form of older versions of gym.
+    """
+    layer: Any = env
+    while layer is not None:
+        try:
+            inspect.signature(layer.reset).bind(seed=0, options=None)
+        except TypeError:
+            raise ConfigurationError(
+                f"env {name}: reset of {type(layer).__name__} takes {inspect.signature(layer.reset)}; it has to take "
+                "seed and options: def reset(self, *, seed=None, options=None)"
+            ) from None
+        except ValueError:  # no signature, of something compiled
+            pass
+        layer = layer.env if isinstance(layer, gymnasium.Wrapper) else None
+
+
+def _is_zero(discount: Any) -> bool:
+    """Return whether a LAST step's discount says that nothing follows."""
+    try:
+        number = float(discount)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise WrongAnswer(
+            f"the discount of a LAST step is {shown(discount)}; 0 (a termination) to 1 (a truncation) was expected"
+        )
+    return number == 0
+
+
+def _step_in_words(step: Any) -> str:
+    step_type = getattr(step, "step_type", None)
+    return f"a {step_type.name} step" if isinstance(step_type, dm_env.StepType) else shown(step)
+
+
+def _action_space(spec: Any) -> Space:
+    """Return the space of a dm_env action spec; bounded integers are as many choices."""
+    if not isinstance(spec, dm_env.specs.BoundedArray) or np.dtype(spec.dtype).kind not in "iu":
+        return as_space(spec, "env action_space")
+    if isinstance(spec, dm_env.specs.DiscreteArray):
+        return as_space(spec, "env action_space")
+    low, high = (np.broadcast_to(bound, spec.shape).astype(np.int64) for bound in (spec.minimum, spec.maximum))
+    if spec.shape == ():
+        return Discrete(int(high - low) + 1, int(low), spec.dtype)
+    return MultiDiscrete(high - low + 1, low, spec.dtype)

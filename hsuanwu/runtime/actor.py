@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from hsuanwu.common.closing import close_all
+from hsuanwu.common.errors import EnvironmentFault
+from hsuanwu.common.process_settings import ProcessSettings, seed_global_generators
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.common.slot import Activity, Slot
@@ -59,15 +61,27 @@ class Actor:
         self.stagger_steps = stagger_steps
 
     def run(self, end: ActorEnd, index: int) -> Iterator[None]:
-        """Fill slots as actor ``index``; yields after each, returns when ``end.acquire`` gives None."""
+        """Fill slots as actor ``index``; yields after each, returns when ``end.acquire`` gives None.
+
+        Raises:
+            EnvironmentFault: if an environment fails.
+        """
+        seed_global_generators(derive_seed(self.seed, "actor", index))
         policy = copy.deepcopy(self.policy).eval().to(self.device)
         rollout = _Rollout(policy, self.rollout_length, derive_seed(self.seed, "actor", index, "policy"))
+        settings = ProcessSettings()
         try:
             for number, size in enumerate(self._group_sizes()):
                 seed = derive_seed(self.seed, "actor", index, "environment", *[number] * bool(number))
-                rollout.add(self.env_factory(size), seed, self.overlap, self.stagger_steps)
+                try:
+                    rollout.add(self.env_factory(size), seed, self.overlap, self.stagger_steps)
+                finally:
+                    settings.restore()
             while rollout.fill_next(end):
                 yield
+        except EnvironmentFault as fault:
+            fault.place = f"actor {index}"
+            raise
         finally:
             rollout.close()
 
@@ -107,7 +121,16 @@ class _Rollout:
         self._steppers.append(make_stepper(env, overlap))
         self._envs.append(env)
         with self._on_stream():
-            self._groups.append(Group(env, self._policy, seed, stagger_steps))
+            try:
+                self._groups.append(Group(env, self._policy, seed, stagger_steps))
+            except EnvironmentFault as fault:
+                self._count_in_actor(fault, len(self._groups))
+                raise
+
+    def _count_in_actor(self, fault: EnvironmentFault, group: int) -> None:
+        """Let a fault of a group name its environment by the number that it has in the actor."""
+        if fault.index is not None:
+            fault.index += sum(env.num_envs for env in self._envs[:group])
 
     def fill_next(self, end: ActorEnd) -> bool:
         """Fill one slot with the latest weights and commit it; False where there shall be no more."""
@@ -138,18 +161,22 @@ class _Rollout:
         for group, _, view in lanes:
             group.begin(view, self._version)
         for t in range(self._num_steps + 1):
-            for group, stepper, view in lanes:
-                if t > 0:
-                    lap(Activity.TRANSPORT)
-                    result = stepper.receive()
-                    lap(Activity.ENVIRONMENT)
-                    group.record(view, t - 1, result)
-                if t < self._num_steps:
-                    lap(Activity.TRANSPORT)
-                    action = group.act(view, t, self._generator)
-                    lap(Activity.INFERENCE)
-                    stepper.send(action, view.next_observation[t])
-                    lap(Activity.ENVIRONMENT)
+            for number, (group, stepper, view) in enumerate(lanes):
+                try:
+                    if t > 0:
+                        lap(Activity.TRANSPORT)
+                        result = stepper.receive()
+                        lap(Activity.ENVIRONMENT)
+                        group.record(view, t - 1, result)
+                    if t < self._num_steps:
+                        lap(Activity.TRANSPORT)
+                        action = group.act(view, t, self._generator)
+                        lap(Activity.INFERENCE)
+                        stepper.send(action, view.next_observation[t])
+                        lap(Activity.ENVIRONMENT)
+                except EnvironmentFault as fault:
+                    self._count_in_actor(fault, number)
+                    raise
         for group, _, view in lanes:
             group.finish(view)
 

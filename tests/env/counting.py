@@ -5,16 +5,16 @@ import numpy as np
 LENGTHS = (3, 1, 4)
 
 
-def expected_rows(tag, actions):
+def expected_rows(tag, actions, stride=1):
     """Return the (tag, episode, step) rows and (reward, terminated, truncated) rows of one environment.
 
-    ``actions`` count from 0; the environment's own count from 1.
+    ``actions`` count from 0; the environment's own count from 1. Of ``stride`` episodes one is seen.
     """
     episode, step, ended = 0, 0, False
     observations, outcomes = [(tag, 0, 0)], []
     for action in actions:
         if ended:
-            episode, step, ended = episode + 1, 0, False
+            episode, step, ended = episode + stride, 0, False
             outcomes.append((0.0, False, False))
         else:
             reward = 1000 * episode + 10 * step + action + 1
@@ -32,7 +32,7 @@ def triple(observation):
     return np.array(observation)
 
 
-def check_counters(env, seed=7, num_steps=60):
+def check_counters(env, seed=7, num_steps=60, stride=1):
     """Assert that each row of each environment is the one that it must be."""
     first = triple(env.reset(seed))
     actions = np.random.default_rng(0).integers(0, 3, (num_steps, env.num_envs))
@@ -42,7 +42,7 @@ def check_counters(env, seed=7, num_steps=60):
         outcome = [step.reward.copy(), step.terminated.copy(), step.truncated.copy()]
         found.append((triple(step.observation), outcome))
     for i in range(env.num_envs):
-        observations, outcomes = expected_rows(int(first[i, 0]), actions[:, i])
+        observations, outcomes = expected_rows(int(first[i, 0]), actions[:, i], stride)
         np.testing.assert_array_equal(np.stack([row[0][i] for row in found]), observations)
         assert [tuple(part[i] for part in row[1]) for row in found[1:]] == outcomes
     return first[:, 0]

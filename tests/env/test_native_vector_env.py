@@ -46,12 +46,15 @@ class SendsAndReceives:
         return self._env.receive()
 
 
+@pytest.mark.parametrize("num_envs", [1, 4])
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-def test_every_row_is_the_one_that_it_must_be(mode):
-    env = NativeVectorEnv(AsyncCounters(4, mode))
+def test_every_row_is_the_one_that_it_must_be(mode, num_envs):
+    env = NativeVectorEnv(AsyncCounters(num_envs, mode))
     assert env.is_async and isinstance(env, AsyncVectorEnv)
-    tags = check_counters(SendsAndReceives(env))
-    assert (check_counters(SendsAndReceives(env)) == tags).all()
+    # what has ended is played for one step that nobody sees: it may not be stepped, and it cannot be held back
+    stride = 2 if mode is AutoresetMode.DISABLED and num_envs > 1 else 1
+    tags = check_counters(SendsAndReceives(env), stride=stride)
+    assert (check_counters(SendsAndReceives(env), stride=stride) == tags).all()
 
 
 def test_a_wrapper_is_not_passed_by():

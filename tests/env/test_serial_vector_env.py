@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import EnvironmentFault, EnvironmentWarning
 from hsuanwu.common.nest import leaves, map_nest
 from hsuanwu.env import DmEnvFactory, GymnasiumEnvFactory, SerialVectorEnv, as_vector_env
 from hsuanwu.env.probes import CounterEnv, make_counter_dm_env
@@ -58,18 +58,22 @@ class Answers(Stranger):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((np.zeros(2), 1.0, False, {}), "env: step returned 4 values; it has to return observation, reward, term"),
-        ((np.zeros(2), 1.0, False, {"cause": "fell"}), "env: step returned 4 values"),
-        ((np.zeros(2), 1.0, False), "env: step returned 3 values"),
-        ((np.zeros(1), 1.0, False, False, {}), "env observation_space: the space says shape .2,., but an obs"),
-        ((0.0, 1.0, False, False, {}), "env observation_space: the space says shape .2,., but an obs"),
+        ((np.zeros(2), 1.0, False, {}), "step returned 4 values; it has to return five: observation, reward, term"),
+        ((np.zeros(2), 1.0, False, {"cause": "fell"}), "step returned 4 values"),
+        ((np.zeros(2), 1.0, False), "step returned 3 values"),
+        ((np.zeros(1), 1.0, False, False, {}), "observation_space: the space says shape .2,., but an obs"),
+        ((0.0, 1.0, False, False, {}), "observation_space: the space says shape .2,., but an obs"),
     ],
 )
-def test_the_first_answer_of_each_environment_is_looked_at(answer, message):
+@pytest.mark.parametrize("late", [1, 7])
+def test_every_answer_of_each_environment_is_checked(answer, message, late):
     """An ``info`` in the place of ``truncated`` would be taken for the end of an episode at every step."""
-    env = as_vector_env([Stranger(), Answers(*answer)])
+    env = as_vector_env([Stranger(), Answers(np.zeros(2), 1.0, False, False, {})])
     env.reset(seed=0)
-    with pytest.raises(ConfigurationError, match=f"^{message}"):
+    for _ in range(late - 1):
+        env.step(np.zeros(2, int))
+    env._envs[1]._env.answer = answer
+    with pytest.raises(EnvironmentFault, match=f"^env Answers, environment 1, episode 1, step {late}: {message}"):
         env.step(np.zeros(2, int))
 
 
@@ -83,9 +87,9 @@ class Unclosable(Stranger):
 
 def test_every_environment_is_closed_even_if_one_cannot_be():
     env = as_vector_env([Unclosable(index) for index in range(3)])
-    with pytest.raises(OSError, match="cannot be closed"):
+    with pytest.warns(EnvironmentWarning, match="^env Unclosable: close raised OSError: . cannot be closed$") as caught:
         env.close()
-    assert Unclosable.closed == 3
+    assert Unclosable.closed == 3 and len(caught) == 3
     env.close()
 
 
@@ -159,7 +163,7 @@ def test_a_failed_reset_is_tried_again():
     for _ in range(3):
         env.step(np.zeros(1, int))
     single.reset, reset = None, single.reset
-    with pytest.raises(TypeError):
+    with pytest.raises(EnvironmentFault, match="episode 2, reset: reset raised TypeError"):
         env.step(np.zeros(1, int))
     single.reset = reset
     assert env.step(np.zeros(1, int)).observation.tolist() == [[0, 0]]

@@ -7,7 +7,7 @@ import pytest
 from dm_env import specs
 from gymnasium import spaces
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.common.spaces import Box, Dict
 from hsuanwu.env import NativeVectorEnv, as_vector_env
 
@@ -82,18 +82,22 @@ def test_integers_of_native_observations_count_from_zero():
 @pytest.mark.parametrize(
     "space, shown, message",
     [
-        (spaces.Box(-1, 1, (4,)), np.zeros(3), r"^env observation_space: .* shape \(4,\), .* has \(3,\)"),
+        (spaces.Box(-1, 1, (4,)), np.zeros(3), r"observation_space: .* shape \(4,\), .* has \(3,\)"),
         (spaces.Box(-1, 1, (4,)), np.zeros(1), r"has \(1,\)"),
-        (spaces.Box(0, 255, (2,), np.uint8), np.array([0.5, 1]), "dtype uint8, but an observation has float64"),
-        (spaces.Box(-1, 1, ()), "text", "dtype float32, but"),
+        (
+            spaces.Box(0, 255, (2,), np.uint8),
+            np.array([0.5, 1]),
+            "the space says uint8, but an observation has float64",
+        ),
+        (spaces.Box(-1, 1, ()), "text", "the space says float32, but an observation has <U4: .*text"),
         (spaces.Dict({"a": spaces.Discrete(2)}), {"b": 1}, r"has \['a'\], but an observation is \['b'\]"),
-        (spaces.Dict({"a": spaces.Discrete(2)}), 1, "but an observation is int"),
-        (spaces.Dict({"a": spaces.Box(0, 1, (2,))}), {"a": np.zeros(3)}, "^env observation_space.a: "),
+        (spaces.Dict({"a": spaces.Discrete(2)}), 1, "but an observation is int 1"),
+        (spaces.Dict({"a": spaces.Box(0, 1, (2,))}), {"a": np.zeros(3)}, "reset: observation_space.a: "),
         (spaces.Text(3), "abc", "^env observation_space: Text spaces are not supported"),
     ],
 )
 def test_what_contradicts_its_space_is_refused(space, shown, message):
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises((ConfigurationError, EnvironmentFault), match=message):
         as_vector_env([Recorder(space, shown)]).reset(seed=0)
 
 

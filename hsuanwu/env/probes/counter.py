@@ -85,8 +85,8 @@ class CounterEnv(gymnasium.Env[Any, Any]):
 class CounterVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """Counter environments as a native vector, in any of gymnasium's three autoreset modes.
 
-    All arrays are the same ones each time. In mode DISABLED an ended environment that is stepped shows
-    -1 everywhere until it is reset, and so does an environment that a reset leaves alone.
+    All arrays are the same ones each time. In mode DISABLED a step is refused while an environment has
+    ended, and an environment that a reset leaves alone shows -1.
 
     Args:
         num_envs: how many there are.
@@ -128,9 +128,11 @@ class CounterVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if actions not in self.action_space:
             raise RuntimeError(f"{actions!r} are no actions")
         ended_before = self._terminated | self._truncated
+        if self._mode is AutoresetMode.DISABLED and ended_before.any():
+            raise RuntimeError(f"environments {np.flatnonzero(ended_before)} have ended; reset them first")
         for i, action in enumerate(actions):
-            if ended_before[i] and self._mode is not AutoresetMode.SAME_STEP:
-                self._step_ended(i)
+            if ended_before[i] and self._mode is AutoresetMode.NEXT_STEP:
+                self._restart(i)
                 continue
             counter = self._counters[i]
             self._reward[i], self._terminated[i], self._truncated[i] = counter.advance(action)
@@ -145,10 +147,7 @@ class CounterVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         info = {"final_obs": self._final, "_final_obs": ended}
         return self._observation, self._reward, self._terminated, self._truncated, info
 
-    def _step_ended(self, i: int) -> None:
-        if self._mode is AutoresetMode.DISABLED:
-            self._observation[i] = self._reward[i] = -1
-            return
+    def _restart(self, i: int) -> None:
         self._counters[i].next_episode()
         self._observation[i] = self._counters[i].row
         self._reward[i], self._terminated[i], self._truncated[i] = 0, False, False

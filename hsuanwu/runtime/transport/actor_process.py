@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
-import traceback
+import warnings
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
 import torch
 
+from hsuanwu.common.errors import EnvironmentFault, EnvironmentWarning
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.fork_server import remove_traces
 from hsuanwu.runtime.memory import keep_freed_memory
-from hsuanwu.runtime.transport.base import ActorEnd, ActorProgram
+from hsuanwu.runtime.transport.base import ActorEnd, ActorError, ActorProgram, failure_of_actor
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
 STOP = None
 """The message that ends an actor."""
+
+PIPE_CLOSED = 71
+"""Exit status of an actor whose own end of the pipe was closed by somebody's code in its process."""
 
 
 @dataclass(frozen=True)
 class Failure:
     """The last message of an actor that failed."""
 
-    traceback: str
+    error: EnvironmentFault | ActorError
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning that somebody's code in an actor's process gave."""
+
+    text: str
 
 
 class _LearnerGoneError(Exception):
@@ -82,8 +93,7 @@ class _PipeActorEnd(ActorEnd):
 class Surroundings:
     """What a process makes its own where this is unpickled, before it unpickles what comes after.
 
-    The environment variables of the learner's process: a fork server may have been started before they were
-    set. And a seed of its own for numpy's global generator, which forked processes would share.
+    The environment variables of the learner's process: a fork server may have been started before they were set.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -93,7 +103,6 @@ class Surroundings:
 def _surround(variables: dict[str, str]) -> Surroundings:
     os.environ.clear()
     os.environ.update(variables)
-    np.random.seed()
     return Surroundings()
 
 
@@ -113,6 +122,7 @@ def run_process(
     """
     gc.freeze()  # what came with the fork is never garbage, and a look at it would copy it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _send_warnings(pipe)
     torch.set_num_threads(1)
     keep_freed_memory()
     if hasattr(os, "nice"):
@@ -120,14 +130,32 @@ def run_process(
     try:
         for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
             pass
-    except _LearnerGoneError:
+    except _LearnerGoneError as error:
+        if getattr(error.__cause__, "errno", None) == errno.EBADF:
+            os._exit(
+                PIPE_CLOSED
+            )  # nothing can be said any more, and what runs at an exit would fail over its own pipes
         remove_traces()
-    except Exception:
-        _report(pipe, Failure(traceback.format_exc()))
+    except BaseException as error:  # SystemExit too: it would end the process with status 0
+        _send(pipe, Failure(failure_of_actor(index, error)))
     finally:
-        pipe.close()
+        with suppress(OSError):
+            pipe.close()
 
 
-def _report(pipe: Connection, failure: Failure) -> None:
+def _send_warnings(pipe: Connection) -> None:
+    """Let the learner show warnings about environments: there the same one of several actors is one."""
+    show = warnings.showwarning
+
+    def send(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, EnvironmentWarning):
+            _send(pipe, Warned(str(message)))
+        else:
+            show(message, category, *rest, **more)
+
+    warnings.showwarning = send
+
+
+def _send(pipe: Connection, message: Failure | Warned) -> None:
     with suppress(OSError):
-        pipe.send(failure)
+        pipe.send(message)

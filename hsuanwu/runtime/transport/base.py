@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.common.slot import Slot
 from hsuanwu.runtime.weights import Weights
 
 _MOST_SECONDS = 1e6
 """Eleven days; the system counts milliseconds in 31 bits."""
+
+DEFAULT_TIMEOUT = 300.0
+"""Seconds that an environment may take for what is asked of it, where nobody says."""
+
+SILENCE_HINT = "raise transport.timeout_seconds, or lower rollout_length or envs_per_actor"
 
 
 class ActorError(RuntimeError):
@@ -28,6 +34,13 @@ class ActorError(RuntimeError):
 
     def __reduce__(self) -> tuple[type, tuple[int, str]]:
         return type(self), (self.actor, self.reason)
+
+
+def failure_of_actor(actor: int, error: BaseException) -> EnvironmentFault | ActorError:
+    """Return what a learner is told of an exception that ended an actor: a fault of its environment as it is."""
+    if isinstance(error, EnvironmentFault):
+        return error
+    return ActorError(actor, traceback.format_exc())
 
 
 class StoppedError(RuntimeError):
@@ -62,6 +75,7 @@ class LearnerEnd(ABC):
 
         Raises:
             ActorError: if an actor died.
+            EnvironmentFault: if an environment failed.
             TimeoutError: if the actors are silent for longer than the transport allows.
             StoppedError: if ``stop`` was called, before or meanwhile.
         """
@@ -79,6 +93,7 @@ class LearnerEnd(ABC):
 
         Raises:
             ActorError: if an actor was found dead.
+            EnvironmentFault: if an environment was found to have failed.
             StoppedError: if ``stop`` was called meanwhile.
         """
 
@@ -131,5 +146,5 @@ def silence(timeout_seconds: float) -> TimeoutError:
     """Return the error for actors that were silent for so long."""
     return TimeoutError(
         f"the actors were silent for {timeout_seconds:g} s: a step of the environment hangs or is "
-        f"very slow; raise transport.timeout_seconds, or lower rollout_length or envs_per_actor"
+        f"very slow; {SILENCE_HINT}"
     )

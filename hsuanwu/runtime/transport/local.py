@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import traceback
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
+from hsuanwu.common.deadline import deadline
+from hsuanwu.common.process_settings import ProcessSettings
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.transport.base import (
+    DEFAULT_TIMEOUT,
+    SILENCE_HINT,
     ActorEnd,
     ActorError,
     ActorProgram,
     LearnerEnd,
     StoppedError,
     Transport,
+    checked_timeout,
+    failure_of_actor,
 )
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
@@ -26,19 +33,24 @@ class LocalTransport(Transport):
     Args:
         storage: the slots.
         board: where weights are put up.
+        timeout_seconds: how long an actor may take for one slot, start-up included.
+
+    Raises:
+        ConfigurationError: if ``timeout_seconds`` is not above 0.
     """
 
     shares_memory = False
     is_concurrent = False
 
-    def __init__(self, storage: SlotMemory, board: WeightBoard) -> None:
+    def __init__(self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = DEFAULT_TIMEOUT) -> None:
         self._storage, self._board = storage, board
+        self._timeout_seconds = checked_timeout(timeout_seconds)
         self._end: _LocalLearnerEnd | None = None
 
     def launch(self, actor: ActorProgram, count: int) -> LearnerEnd:
         if self._end is not None:
             raise RuntimeError("a transport launches its actors once")
-        self._end = _LocalLearnerEnd(self._storage, self._board, actor, count)
+        self._end = _LocalLearnerEnd(self._storage, self._board, actor, count, self._timeout_seconds)
         return self._end
 
     def close(self) -> None:
@@ -63,8 +75,13 @@ class _LocalActorEnd(ActorEnd):
 
 
 class _LocalLearnerEnd(LearnerEnd):
-    def __init__(self, storage: SlotMemory, board: WeightBoard, actor: ActorProgram, count: int) -> None:
+    def __init__(
+        self, storage: SlotMemory, board: WeightBoard, actor: ActorProgram, count: int, timeout_seconds: float
+    ) -> None:
         self._board = board
+        self._settings, self._stack = ProcessSettings(), ExitStack()
+        self._deadline = self._stack.enter_context(deadline(timeout_seconds, SILENCE_HINT))
+        self._deadline.is_waiting = False
         self._committed: deque[Slot] = deque()
         self._ends = [_LocalActorEnd(board, self._committed) for _ in range(count)]
         self._actors: list[Iterator[None]] = [iter(actor.run(end, i)) for i, end in enumerate(self._ends)]
@@ -87,14 +104,24 @@ class _LocalLearnerEnd(LearnerEnd):
         for _ in self._actors:
             index, self._next = self._next, (self._next + 1) % len(self._actors)
             if self._ends[index].free:
-                try:
-                    next(self._actors[index])
-                except StopIteration:
-                    raise ActorError(index, "it ended without being told to") from None
-                except Exception as error:
-                    raise ActorError(index, traceback.format_exc()) from error
+                self._step(index)
                 return
         raise TimeoutError("collect: every slot is taken; release slots before collecting more")
+
+    def _step(self, index: int) -> None:
+        """Let an actor fill a slot."""
+        self._deadline.renew()
+        # the alarm is for the main thread, whoever set it
+        self._deadline.is_waiting = threading.current_thread() is threading.main_thread()
+        try:
+            next(self._actors[index])
+        except StopIteration:
+            raise ActorError(index, "it ended without being told to") from None
+        except (Exception, SystemExit) as error:
+            raise failure_of_actor(index, error) from error
+        finally:
+            self._deadline.is_waiting = False
+            self._settings.restore()  # what an environment makes of this process is not for the learner
 
     def release(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
@@ -105,6 +132,7 @@ class _LocalLearnerEnd(LearnerEnd):
         self._board.publish(weights)
 
     def close(self) -> None:
-        for actor in self._actors:
-            actor.close()  # type: ignore[attr-defined]
-        self._actors.clear()
+        with self._stack:
+            for actor in self._actors:
+                actor.close()  # type: ignore[attr-defined]
+            self._actors.clear()

@@ -14,13 +14,14 @@ from typing import Any, cast
 # its reducers let tensors in shared memory cross to another process
 import torch.multiprocessing
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, warn_of_environment
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime import fork_server
 from hsuanwu.runtime.lending import Lending
-from hsuanwu.runtime.transport.actor_process import STOP, Failure, Surroundings, run_process
+from hsuanwu.runtime.transport.actor_process import PIPE_CLOSED, STOP, Failure, Surroundings, Warned, run_process
 from hsuanwu.runtime.transport.base import (
+    DEFAULT_TIMEOUT,
     ActorError,
     ActorProgram,
     LearnerEnd,
@@ -56,7 +57,7 @@ class ProcessTransport(Transport):
     is_concurrent = True
 
     def __init__(
-        self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = 300.0, niceness: int = 10
+        self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = DEFAULT_TIMEOUT, niceness: int = 10
     ) -> None:
         if not 0 <= niceness <= 19:
             raise ConfigurationError(f"transport.niceness: found {niceness}; use an integer from 0 to 19")
@@ -104,6 +105,7 @@ class ProcessTransport(Transport):
                     getattr(process, stop)()
                     process.join(1.0)
         for pipe in self._pipes:
+            _show_last_warnings(pipe)
             pipe.close()
         for process in self._processes:
             process.join()
@@ -164,7 +166,10 @@ class _ProcessLearnerEnd(LearnerEnd):
             except (EOFError, OSError):
                 raise ActorError(index, _epitaph(self._processes[index])) from None
             if isinstance(message, Failure):
-                raise ActorError(index, message.traceback)
+                raise message.error
+            if isinstance(message, Warned):
+                warn_of_environment(message.text)
+                continue
             slot_index, sequence = message
             slot = self._slots[slot_index]
             if sequence == slot.sequence:
@@ -197,9 +202,20 @@ def _send(pipe: Connection, message: object) -> None:
         pipe.send(message)
 
 
+def _show_last_warnings(pipe: Connection) -> None:
+    """Show what an actor that has ended said after its last slot."""
+    with suppress(EOFError, OSError):
+        while pipe.poll():
+            message = pipe.recv()
+            if isinstance(message, Warned):
+                warn_of_environment(message.text)
+
+
 def _epitaph(process: BaseProcess) -> str:
     process.join(1.0)
     code = process.exitcode
+    if code == PIPE_CLOSED:
+        return "its pipe to the learner was closed: its environment closes file descriptors that it did not open"
     if code is not None and code < 0:
         return f"its process was ended by signal {-code}"
     return f"its process ended with exit status {code}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
@@ -16,6 +15,7 @@ from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.lending import Lending
 from hsuanwu.runtime.transport.base import (
+    DEFAULT_TIMEOUT,
     ActorEnd,
     ActorError,
     ActorProgram,
@@ -23,6 +23,7 @@ from hsuanwu.runtime.transport.base import (
     StoppedError,
     Transport,
     checked_timeout,
+    failure_of_actor,
     silence,
 )
 from hsuanwu.runtime.waiting import take
@@ -52,7 +53,7 @@ class ThreadTransport(Transport):
     shares_memory = False
     is_concurrent = True
 
-    def __init__(self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = 300.0) -> None:
+    def __init__(self, storage: SlotMemory, board: WeightBoard, timeout_seconds: float = DEFAULT_TIMEOUT) -> None:
         self._storage, self._board, self._timeout_seconds = storage, board, checked_timeout(timeout_seconds)
         self._end: _ThreadLearnerEnd | None = None
         self._ends: list[_ThreadActorEnd] = []
@@ -189,5 +190,5 @@ def _run_thread(actor: ActorProgram, index: int, end: _ThreadActorEnd, arrivals:
             pass
         if not end.is_stopped:
             arrivals.put(ActorError(index, "it ended without being told to"))
-    except BaseException:  # SystemExit too: a thread that ends with it ends silently
-        arrivals.put(ActorError(index, traceback.format_exc()))
+    except BaseException as error:  # SystemExit too: a thread that ends with it ends silently
+        arrivals.put(failure_of_actor(index, error))

@@ -1,0 +1,118 @@
+"""Failures of environments: from whatever leaves their code to an ``EnvironmentFault``."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from hsuanwu.common.deadline import Expired
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, one_line, warn_of_environment
+from hsuanwu.common.interrupts import is_interruption
+
+_OURS = (str(Path(__file__).resolve().parent.parent), str(Path(gymnasium.__file__).resolve().parent))
+
+
+class WrongAnswer(Exception):  # noqa: N818 - never leaves this room
+    """Something that an environment answered is not what it may answer.
+
+    Args:
+        problem: one line.
+        row: which environment of a vector it was, where that is known from the answer.
+    """
+
+    def __init__(self, problem: str, row: int | None = None) -> None:
+        super().__init__(problem)
+        self.problem, self.row = problem, row
+
+
+def fault_of(error: BaseException, doing: str, name: str = "") -> EnvironmentFault:
+    """Return the fault that an exception is which left an environment's code.
+
+    Args:
+        error: whatever it was: exits and interrupts that the environment raised itself, too.
+        doing: what was called, ``"step"`` for example.
+        name: of the environment.
+    """
+    if isinstance(error, EnvironmentFault):
+        return error
+    if isinstance(error, WrongAnswer):
+        return EnvironmentFault(error.problem, name=name, index=error.row)
+    if isinstance(error, Expired):
+        return EnvironmentFault(
+            f"{doing} did not answer within {error.seconds:g} s; {error.hint}", trace_of(error), name=name
+        )
+    return EnvironmentFault(f"{doing} raised {type(error).__name__}: {one_line(error)}", trace_of(error), name=name)
+
+
+def shown(value: Any) -> str:
+    """Return a value's type and what it looks like, in a few words.
+
+    Example:
+        >>> shown("north"), shown(None)
+        ("str 'north'", 'None')
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # somebody's own class
+        text = ""
+    return f"{type(value).__name__} {text if len(text) <= 60 else f'{text[:57]}...'}".rstrip()
+
+
+@contextmanager
+def blamed(doing: str, name: str = "") -> Iterator[None]:
+    """Turn whatever leaves the environment's code within into an ``EnvironmentFault``.
+
+    A real Ctrl-C or SIGTERM passes, and so does a ConfigurationError of our own code.
+
+    Args:
+        doing: what is called, ``"reset"`` for example.
+        name: of the environment.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_interruption(error) or (isinstance(error, ConfigurationError) and raised_at_call(error)):
+            raise
+        raise fault_of(error, doing, name) from error
+
+
+def close_quietly(env: object, name: str) -> None:
+    """Close an environment; what it raises then is a warning, for the work is done."""
+    try:
+        with blamed("close", name):
+            env.close()  # type: ignore[attr-defined]
+    except EnvironmentFault as fault:
+        warn_of_environment(str(fault).splitlines()[0])
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an exception without the frames that lead from us into the environment's code."""
+    try:
+        found = traceback.TracebackException.from_exception(error, compact=True)
+    except Exception:  # an exception whose own message fails
+        return ""
+    frames = list(found.stack)
+    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), max(0, len(frames) - 1))
+    found.stack = traceback.StackSummary.from_list(frames[first:])
+    # how it is explained by us is not the environment's
+    found.__context__ = None if found.__suppress_context__ else found.__context__
+    return "".join(found.format())
+
+
+def raised_at_call(error: BaseException) -> bool:
+    """Return whether an error was raised by a call itself, and not by code of the user's that it reached.
+
+    Arguments that a function does not take are such an error: its own first line has not been reached.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(_OURS)
