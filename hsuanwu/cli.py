@@ -13,13 +13,15 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.interrupts import interrupts_held
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, EnvironmentWarning
+from hsuanwu.common.interrupts import Interrupted, Terminated, interrupts_held
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
@@ -70,9 +72,12 @@ def plot() -> None:
 
 
 def _make_own_modules_importable() -> None:
-    """Let ``env.id=my_module:MyEnv-v0`` find ``my_module.py`` in the current folder, as ``python -m`` would."""
+    """Let ``env.id=my_module:MyEnv-v0`` find ``my_module.py`` in the current folder.
+
+    The folder comes last: a file there that is called like a module of Python's must not be taken for it.
+    """
     if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
 
 
 def _is_likely_to_need_processes(arguments: Sequence[str]) -> bool:
@@ -142,6 +147,28 @@ def _train(cfgs: DictConfig) -> float | None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    with _results_alone() if arguments.json else nullcontext(sys.stdout) as output:
+        _evaluate_into(output, arguments)
+
+
+@contextmanager
+def _results_alone() -> Iterator[TextIO]:
+    """Give a file for what goes to standard output; all else that anybody writes there goes to standard error.
+
+    Environments print, in Python and by the descriptor.
+    """
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as output:
+        os.dup2(2, 1)
+        try:
+            yield output
+        finally:
+            sys.stdout.flush()
+            output.flush()
+            os.dup2(output.fileno(), 1)
+
+
+def _evaluate_into(output: TextIO, arguments: argparse.Namespace) -> None:
     if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
     if arguments.seed < 0:
@@ -157,10 +184,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         video_dir=arguments.video,
     )
     if arguments.json:
-        print(json.dumps(result))
+        print(json.dumps(result), file=output)
         return
     for name, label in (("episode_return", "return"), ("episode_length", "length")):
         x = result[name]
+        if x["mean"] is None:
+            continue
         print(f"{label}: mean {x['mean']:.2f}, std {x['std']:.2f}, min {x['min']:.2f}, max {x['max']:.2f}")
     print(f"episodes: {result['episodes']}")
     if "video" in result:
@@ -171,13 +200,12 @@ class _JobFailedError(BaseException):
     """A job raised the exception that is the cause of this one."""
 
 
-class _TerminatedError(BaseException):
-    """SIGTERM was received."""
-
-
 def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
     """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    warnings.showwarning = partial(_show_warning, warnings.showwarning)
     try:
         try:
             command()
@@ -188,7 +216,7 @@ def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
         sys.exit(_FAILURE)
     except KeyboardInterrupt:
         _exit(f"interrupted{how_to_go_on}", _SIGNAL + signal.SIGINT)
-    except _TerminatedError:
+    except Terminated:
         _exit(f"terminated{how_to_go_on}", _SIGNAL + signal.SIGTERM)
     except Exception as error:
         verdict = _verdict(error)
@@ -209,12 +237,27 @@ def _verdict(error: Exception) -> tuple[str, int] | None:
 
     if isinstance(error, (HydraException, OmegaConfBaseException)) or str(error).startswith(NULL_GROUP):
         return explain(error), _USAGE
-    return (str(error), _FAILURE) if isinstance(error, (ActorError, FloatingPointError, TimeoutError)) else None
+    failures = (ActorError, EnvironmentFault, FloatingPointError, TimeoutError)
+    return (str(error), _FAILURE) if isinstance(error, failures) else None
 
 
 def _terminate(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the clean-up run
-    raise _TerminatedError
+    raise Terminated
+
+
+def _interrupt(*_: object) -> None:
+    raise Interrupted
+
+
+def _show_warning(
+    otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *rest: Any, **more: Any
+) -> None:
+    """Show what an environment's author should know as one line."""
+    if issubclass(category, EnvironmentWarning):
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+    else:
+        otherwise(message, category, *rest, **more)
 
 
 def _exit(message: str, status: int) -> None:

@@ -53,14 +53,23 @@ def settings_kept() -> Iterator[None]:
     For code of an environment that is gone at the end: nothing of it is left behind.
     """
     settings, generators = ProcessSettings(), (random.getstate(), np.random.get_state(), torch.get_rng_state())
+    with folder_kept():
+        try:
+            yield
+        finally:
+            settings.restore()
+            random.setstate(generators[0])
+            np.random.set_state(generators[1])
+            torch.set_rng_state(generators[2])
+
+
+@contextmanager
+def folder_kept() -> Iterator[None]:
+    """Return, at the end, to the folder that is the current one now."""
     folder = _open_folder()
     try:
         yield
     finally:
-        settings.restore()
-        random.setstate(generators[0])
-        np.random.set_state(generators[1])
-        torch.set_rng_state(generators[2])
         if folder is not None:
             with suppress(OSError):
                 os.fchdir(folder)

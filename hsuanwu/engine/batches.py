@@ -63,13 +63,23 @@ class DirectBatches(Batches):
         storage: where the slots lie.
         num_slots: slots in a batch.
         on_slots: takes note of the slots of each batch before they are released.
+        inspect: looks at their trajectories.
     """
 
-    def __init__(self, end: LearnerEnd, storage: Storage, num_slots: int, on_slots: OnSlots) -> None:
+    def __init__(
+        self,
+        end: LearnerEnd,
+        storage: Storage,
+        num_slots: int,
+        on_slots: OnSlots,
+        inspect: OnSlots = lambda slots: None,
+    ) -> None:
         self._end, self._storage, self._num_slots, self._on_slots = end, storage, num_slots, on_slots
+        self._inspect = inspect
 
     def next(self) -> Trajectory:
         slots = self._end.collect(self._num_slots)
+        self._inspect(slots)
         self._on_slots(slots)
         batch = self._storage.batch(slots)
         self._end.release(slots)
@@ -95,12 +105,20 @@ class PrefetchedBatches(Batches):
         num_slots: slots in a batch.
         on_slots: takes note of the slots of each batch.
         device: where the learner is.
+        inspect: looks at their trajectories, in the thread.
     """
 
     def __init__(
-        self, end: LearnerEnd, storage: Storage, num_slots: int, on_slots: OnSlots, device: torch.device
+        self,
+        end: LearnerEnd,
+        storage: Storage,
+        num_slots: int,
+        on_slots: OnSlots,
+        device: torch.device,
+        inspect: OnSlots = lambda slots: None,
     ) -> None:
         self._end, self._storage, self._num_slots, self._on_slots = end, storage, num_slots, on_slots
+        self._inspect = inspect
         self._is_closed = False
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._free: SimpleQueue[_Buffer | None] = SimpleQueue()
@@ -147,6 +165,7 @@ class PrefetchedBatches(Batches):
 
     def _fill(self, buffer: _Buffer) -> _Parcel:
         slots = self._end.collect(self._num_slots)
+        self._inspect(slots)
         notes = [_with_own_notes(slot) for slot in slots]
         batch = buffer.load(self._storage, slots, is_pinned=self._stream is not None)
         self._end.release(slots)

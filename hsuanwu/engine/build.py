@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import traceback
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,17 +14,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from hsuanwu.common.errors import ConfigurationError, nearest, one_line
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, nearest, one_line
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
 from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
+from hsuanwu.env.action import random_action
 from hsuanwu.env.imports import load_object
+from hsuanwu.env.visit import visit
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
-from hsuanwu.runtime.transport import ActorError, Transport
+from hsuanwu.runtime.transport import Transport
+from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT
 from hsuanwu.runtime.weights import WeightBoard
 from hsuanwu.xploit.encoder import (
     Encoder,
@@ -53,6 +55,8 @@ _BASES: dict[str, type | None] = {
 }
 _AT_LEAST_ONE = ("total_steps", "rollout_length", "batch_size", "updates_per_batch", "feature_dim")
 _AT_LEAST_ONE_OR_AUTO = ("num_actors", "envs_per_actor", "learner_threads")
+_FEW_STEPS = 3
+"""Steps of the first look: what an environment does wrong at once is found before anything starts."""
 _CHOICES = {"precision": ("auto", "float32", "bfloat16"), "overlap": ("auto", True, False)}
 
 
@@ -98,7 +102,7 @@ def build_agent(cfgs: DictConfig) -> Agent:
         ConfigurationError: one line that names the key, what was found and what would be right.
     """
     env_factory = _make(cfgs, "env", {})
-    observation_space, action_space = _look_at(env_factory, cfgs.stagger_steps)
+    observation_space, action_space = _look_at(env_factory, cfgs)
     wiring: dict[str, Any] = {
         "observation_space": observation_space,
         "action_space": action_space,
@@ -261,22 +265,30 @@ def check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
         )
 
 
-def _look_at(env_factory: EnvFactory, stagger_steps: int) -> tuple[Space, Space]:
-    """Return the spaces of an environment that is built for that alone, if it can begin as it shall.
+def timeout_seconds(cfgs: DictConfig) -> float:
+    """Return how long an environment may take for what is asked of it, wherever it runs."""
+    return float(cfgs.transport.get("timeout_seconds", DEFAULT_TIMEOUT))
+
+
+def _look_at(env_factory: EnvFactory, cfgs: DictConfig) -> tuple[Space, Space]:
+    """Build one environment, check that it resets and steps, close it and return its spaces.
 
     Raises:
-        ActorError: if it fails when it is reset or closed.
+        ConfigurationError: if what it answers is not what its spaces say.
+        EnvironmentFault: if its code fails.
     """
-    env = env_factory(1)
     try:
-        with closing(env):
-            check_stagger(env, stagger_steps)
+        with visit("", timeout_seconds(cfgs)) as alarm, closing(env_factory(1)) as env:
+            check_stagger(env, cfgs.stagger_steps)
             env.reset(0)
+            for seed in range(_FEW_STEPS):
+                alarm.renew()
+                env.step(random_action(env.action_space, 1, seed))
             return env.observation_space, env.action_space
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        raise ActorError(0, traceback.format_exc()) from error
+    except EnvironmentFault as fault:
+        if fault.trace:
+            raise
+        raise ConfigurationError(str(fault)) from fault
 
 
 def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:

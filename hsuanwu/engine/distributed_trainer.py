@@ -13,12 +13,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, warn_of_environment
 from hsuanwu.common.interrupts import interrupts_held
+from hsuanwu.common.process_settings import folder_kept
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
-from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys
+from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys, timeout_seconds
 from hsuanwu.engine.calibration import calibrated, warning_of_long_updates
 from hsuanwu.engine.checkpoint import (
     best_return,
@@ -29,8 +30,9 @@ from hsuanwu.engine.checkpoint import (
     save_checkpoint,
 )
 from hsuanwu.engine.config import complete
-from hsuanwu.engine.evaluator import EPISODES, Evaluation, evaluate
-from hsuanwu.engine.logger import Logger
+from hsuanwu.engine.evaluator import EPISODES, MOST_STEPS, Evaluation, evaluate, most_steps
+from hsuanwu.engine.inspector import Inspector, no_end
+from hsuanwu.engine.logger import Logger, longest_episode
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
 from hsuanwu.engine.threads import num_cores, threads
@@ -67,6 +69,7 @@ class DistributedTrainer:
         self._start: float | None = None
         self._folder: RunFolder | None = None
         self._best = -math.inf
+        self._inspector = Inspector(self.agent.observation_space)
         source = RunFolder(Path(self.cfgs.run_dir)).checkpoints if self.cfgs.resume else None
         # a run that ended before its first checkpoint begins again
         if source is not None and list_checkpoints(source):
@@ -89,6 +92,7 @@ class DistributedTrainer:
 
         Raises:
             ActorError: if an actor died; its traceback is in the message.
+            EnvironmentFault: if an environment failed.
             FloatingPointError: if a gradient or a weight is not finite.
             TimeoutError: if the actors are silent for longer than the transport allows.
         """
@@ -98,8 +102,9 @@ class DistributedTrainer:
         keep_freed_memory()
         cfgs, clock, first_step = self.cfgs, self.clock, self.clock.steps
         self._start = start = perf_counter()
-        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
-        with reporter, threads(cfgs.learner_threads):
+        self._inspector.longest = longest_episode(self.folder) if clock.updates else 0
+        reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
+        with folder_kept(), reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
             if warning := warning_of_long_updates(cfgs, self.calibration):
                 reporter.console.say(warning)
@@ -108,6 +113,8 @@ class DistributedTrainer:
             finally:
                 with interrupts_held():  # a second Ctrl-C may not cost the weights
                     self._end(runtime)
+        if not self._inspector.longest and self._inspector.steps_each:
+            warn_of_environment(no_end(self._inspector.steps_each))
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
         return {
             "run_dir": str(self.folder.path),
@@ -184,19 +191,34 @@ class DistributedTrainer:
         """Return the source of batches; on an accelerator the next one travels while this one is learnt from."""
         num_slots, device = self.cfgs.batch_size // self.cfgs.envs_per_actor, self.agent.device
         if device.type == "cpu" or not runtime.transport.is_concurrent:
-            return DirectBatches(end, runtime.storage, num_slots, reporter.collected)
-        return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device)
+            return DirectBatches(end, runtime.storage, num_slots, reporter.collected, self._inspector.inspect)
+        return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device, self._inspector.inspect)
 
     def _evaluate(self, reporter: Reporter) -> None:
         """Evaluate on environments of their own, always the same episodes, and keep the policy if none was better."""
         learner = self.agent.learner
-        seed = derive_seed(self.cfgs.seed, "evaluation")
-        found = evaluate(learner.actor, self.agent.env_factory, self.cfgs.eval_episodes, seed)
+        found = self._played(self.cfgs.eval_episodes, derive_seed(self.cfgs.seed, "evaluation"))
         reporter.evaluated(found)
-        mean = found.metrics()["eval_episode_return"]
-        if mean >= self._best:
+        mean = found.metrics().get("eval_episode_return", -math.inf)
+        if found.returns and mean >= self._best:
             self._best = mean
             save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
+
+    def _played(self, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
+        """Return what the policy reaches; an episode may take some times as long as any in training."""
+        longest, steps_each = self._inspector.longest, self._inspector.steps_each
+        if not longest and steps_each >= most_steps(0):
+            return Evaluation((), (), episodes, 0)  # none would end here either
+        limit = most_steps(longest) if longest or steps_each else MOST_STEPS
+        return evaluate(
+            self.agent.learner.actor,
+            self.agent.env_factory,
+            episodes,
+            seed,
+            deterministic=deterministic,
+            limit=limit,
+            timeout_seconds=timeout_seconds(self.cfgs),
+        )
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
         """Return what the policy reaches in whole episodes.
@@ -207,13 +229,10 @@ class DistributedTrainer:
             episodes: how many, at least 1; None for ``eval_episodes``, or 100 where that is 0.
             deterministic: take the mode of each action distribution; else sample.
         """
-        found = evaluate(
-            self.agent.learner.actor,
-            self.agent.env_factory,
-            episodes or self.cfgs.eval_episodes or EPISODES,
-            derive_seed(self.cfgs.seed, "test"),
-            deterministic=deterministic,
-        )
+        episodes = episodes or self.cfgs.eval_episodes or EPISODES
+        found = self._played(episodes, derive_seed(self.cfgs.seed, "test"), deterministic)
+        if found.doubt:
+            warn_of_environment(found.doubt)
         if self._runtime is None:
             logger = Logger(self.folder, self.clock.steps)
             logger.write(self.clock.steps, {"updates": self.clock.updates, **found.metrics()})

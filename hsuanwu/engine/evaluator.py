@@ -3,57 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.deadline import Deadline
 from hsuanwu.common.nest import map_nest
+from hsuanwu.common.process_settings import seed_global_generators
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.engine.threads import threads
+from hsuanwu.env.visit import visit
+from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT
 from hsuanwu.xploit.policy import Policy
 
 EPISODES = 100
-"""How many are played where nobody says."""
+"""Default number of evaluation episodes."""
 
 MAX_ENVS = 128
 
-_MOST_STEPS = 108_000
-"""Of one episode: an environment that never ends one would be waited for for ever."""
+MOST_STEPS = 108_000
+"""Step limit of one episode, so that an environment that never ends one cannot hang an evaluation."""
+_FEWEST_STEPS = 1_000
+_LONGER = 10
+"""Times as long as any episode before that one of an evaluation may be."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What some episodes gave.
+    """Returns and lengths of evaluated episodes.
 
     Attributes:
-        returns: undiscounted raw return of each episode.
+        returns: undiscounted raw return of each episode that ended.
         lengths: environment steps of each.
+        unfinished: episodes that were left because they did not end in time.
+        most_steps: the time that they had; 0 if none was begun, for none has ended in training either.
     """
 
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
+    unfinished: int = 0
+    most_steps: int = MOST_STEPS
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``episodes``, and of ``episode_return`` and ``episode_length`` the mean, std, min and max."""
-        return {
+        """Return ``episodes``, and of ``episode_return`` and ``episode_length`` the mean, std, min and max.
+
+        The four are None where no episode ended; ``unfinished`` is there if some did not.
+        """
+        found: dict[str, Any] = {
             "episodes": len(self.returns),
             "episode_return": _statistics(self.returns),
             "episode_length": _statistics(self.lengths),
         }
+        return found | {"unfinished": self.unfinished} if self.unfinished else found
+
+    @property
+    def doubt(self) -> str | None:
+        """A line about episodes that did not end; None if all did."""
+        if not self.unfinished:
+            return None
+        if not self.most_steps:
+            return "nothing was evaluated, for no episode has ended in training"
+        return (
+            f"{self.unfinished} of {self.unfinished + len(self.returns)} evaluation episodes had not ended after "
+            f"{self.most_steps:,} steps and are left out; let the environment truncate episodes "
+            "(env.kwargs.max_episode_steps=1000 in gymnasium, for example)"
+        )
 
     def metrics(self) -> dict[str, float]:
         """Return the same as one level of names, ``eval_episode_return`` and so on, for a line of the log."""
         line: dict[str, float] = {"eval_episodes": len(self.returns)}
+        if self.unfinished:
+            line["eval_unfinished"] = self.unfinished
         figures = self.to_dict()
-        for name in ("episode_return", "episode_length"):
+        for name in ("episode_return", "episode_length") if self.returns else ():
             statistics = figures[name]
             line[f"eval_{name}"] = statistics.pop("mean")
             line |= {f"eval_{name}_{statistic}": value for statistic, value in statistics.items()}
         return line
+
+
+def most_steps(longest: int) -> int:
+    """Return the step limit of an evaluation's episodes: ten times the longest episode that was seen in training.
+
+    Args:
+        longest: its steps; 0 if none has ended.
+    """
+    return min(MOST_STEPS, max(_FEWEST_STEPS, _LONGER * longest))
 
 
 def evaluate(
@@ -64,10 +103,13 @@ def evaluate(
     *,
     deterministic: bool = True,
     on_frame: Callable[[np.ndarray[Any, Any]], None] | None = None,
+    limit: int = MOST_STEPS,
+    timeout_seconds: float = DEFAULT_TIMEOUT,
 ) -> Evaluation:
     """Return what ``policy`` reaches in ``episodes`` whole episodes.
 
-    Each environment plays a fixed number of episodes, so that short ones are not preferred.
+    Each environment plays a fixed number of episodes, so that short ones are not preferred; one whose episode does
+    not end plays no further one.
 
     Args:
         policy: acts on the CPU; it is put in evaluation mode.
@@ -76,20 +118,20 @@ def evaluate(
         seed: of environments and actions.
         deterministic: take the mode of each distribution; else sample.
         on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step; one environment is used then.
+        limit: steps after which an episode is left unfinished.
+        timeout_seconds: how long the environments may take to be built, and for each step.
 
     Raises:
-        ConfigurationError: if an episode has not ended after 108,000 steps.
+        EnvironmentFault: if an environment fails.
     """
     num_envs = 1 if on_frame else min(episodes, MAX_ENVS)
-    env = env_factory(num_envs, render=on_frame is not None)
-    try:
-        quotas = np.full(num_envs, episodes // num_envs)
-        quotas[: episodes % num_envs] += 1
-        # batches are small: a second thread wins little, and beside other programs each waits for the other
-        with threads(1):
-            return _play(policy.eval(), env, quotas, seed, deterministic, on_frame)
-    finally:
-        env.close()
+    quotas = np.full(num_envs, episodes // num_envs)
+    quotas[: episodes % num_envs] += 1
+    # batches are small: a second thread wins little, and beside other programs each waits for the other
+    with visit("evaluation", timeout_seconds) as alarm, threads(1):
+        seed_global_generators(derive_seed(seed, "evaluation", "global"))
+        with closing(env_factory(num_envs, render=on_frame is not None)) as env:
+            return _play(policy.eval(), env, quotas, seed, deterministic, on_frame, limit, alarm)
 
 
 @torch.inference_mode()
@@ -100,8 +142,10 @@ def _play(
     seed: int,
     deterministic: bool,
     on_frame: Callable[[np.ndarray[Any, Any]], None] | None,
+    limit: int,
+    alarm: Deadline,
 ) -> Evaluation:
-    num_envs = env.num_envs
+    num_envs, unfinished = env.num_envs, 0
     generator = make_generator(derive_seed(seed, "evaluation", "policy"))
     observation = env.reset(derive_seed(seed, "evaluation", "environment"))
     state = policy.init_state(num_envs)
@@ -111,6 +155,7 @@ def _play(
     returns: list[float] = []
     lengths: list[int] = []
     while quotas.any():
+        alarm.renew()
         if on_frame is not None and not has_ended[0]:
             on_frame(env.render())
         row = map_nest(torch.as_tensor, (observation, is_first, action, reward.astype(np.float32)))
@@ -129,14 +174,15 @@ def _play(
                 returns.append(float(episode_return[i]))
                 lengths.append(int(episode_length[i]))
         episode_return[has_ended], episode_length[has_ended] = 0, 0
-        if (episode_length[quotas > 0] >= _MOST_STEPS).any():
-            raise ConfigurationError(
-                f"eval_episodes: an episode has not ended after {_MOST_STEPS:,} steps; let the environment "
-                "truncate episodes (env.kwargs.max_episode_steps=1000 in gymnasium, say), or train with eval_episodes=0"
-            )
-    return Evaluation(tuple(returns), tuple(lengths))
+        endless = (episode_length >= limit) & (quotas > 0)
+        if endless.any():
+            unfinished += int(quotas[endless].sum())
+            quotas[endless] = 0
+    return Evaluation(tuple(returns), tuple(lengths), unfinished, limit)
 
 
-def _statistics(values: tuple[float, ...]) -> dict[str, float]:
+def _statistics(values: tuple[float, ...]) -> dict[str, float | None]:
+    if not values:
+        return dict.fromkeys(("mean", "std", "min", "max"))
     x = np.asarray(values, float)
     return {"mean": float(x.mean()), "std": float(x.std()), "min": float(x.min()), "max": float(x.max())}

@@ -41,9 +41,9 @@ def run_job(cfgs: DictConfig) -> float | None:
     else:
         print(f"Nothing was left to train: total_steps={trainer.cfgs.total_steps:,}, and {summary['steps']:,} are done")
     result = evaluation.to_dict()["episode_return"] if evaluation is not None else None
-    if result is not None:
+    if evaluation is not None and result is not None and evaluation.returns:
         print(
-            f"Mean return over {trainer.cfgs.eval_episodes} evaluation episodes: {result['mean']:.1f} "
+            f"Mean return over {len(evaluation.returns)} evaluation episodes: {result['mean']:.1f} "
             f"(std {result['std']:.1f}, min {result['min']:.1f}, max {result['max']:.1f})",
             flush=True,
         )

@@ -54,6 +54,14 @@ class Logger:
         self._tensorboard.close()
 
 
+def longest_episode(folder: RunFolder) -> int:
+    """Return the steps of the longest episode that a run has logged; 0 for none."""
+    if not folder.episodes.exists():
+        return 0
+    with folder.episodes.open(encoding="utf-8", errors="replace") as rows:
+        return max((int(row.rpartition(",")[2]) for row in rows if _ROW.fullmatch(row)), default=0)
+
+
 def _json_value(value: float | None) -> float | None:
     # JSON knows no NaN and no infinity
     return value if value is not None and math.isfinite(value) else None

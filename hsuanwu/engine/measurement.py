@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
+from contextlib import closing
 from time import perf_counter, process_time
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.seeding import make_generator
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory, concatenate, trajectory_specs
-from hsuanwu.engine.build import Agent, actor_device
+from hsuanwu.engine.build import Agent, actor_device, timeout_seconds
+from hsuanwu.env.visit import visit
 from hsuanwu.runtime.actor import Actor
-from hsuanwu.runtime.transport import ActorEnd, ActorError
+from hsuanwu.runtime.transport import ActorEnd
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.storage import TrajectoryStorage
 
@@ -33,21 +33,21 @@ def act_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
     """Return the seconds of one step of ``num_envs`` environments: an actor runs, as it will later.
 
     Raises:
-        ActorError: if the environment fails.
+        EnvironmentFault: if the environment fails.
     """
     spaces = agent.observation_space, agent.action_space
     policy = agent.learner.actor
     storage = TrajectoryStorage(*spaces, _ROLLOUT_LENGTH, num_envs, 1, policy.state_spec, shared=False)
     actor = Actor(agent.env_factory, policy, num_envs, _ROLLOUT_LENGTH, cfgs.seed, device=actor_device(cfgs, agent))
-    rollouts = actor.run(_EndlessEnd(storage.slot(0)), 0)
-    try:
-        return _fastest(lambda: next(rollouts), perf_counter) / _ROLLOUT_LENGTH
-    except ConfigurationError:
-        raise
-    except Exception as error:
-        raise ActorError(0, traceback.format_exc()) from error
-    finally:
-        rollouts.close()  # type: ignore[attr-defined]
+    with visit("measurement", timeout_seconds(cfgs)) as alarm:
+        rollouts = actor.run(_EndlessEnd(storage.slot(0)), 0)
+
+        def fill() -> None:
+            alarm.renew()
+            next(rollouts)
+
+        with closing(rollouts):  # type: ignore[type-var]
+            return _fastest(fill, perf_counter) / _ROLLOUT_LENGTH
 
 
 def inference_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:

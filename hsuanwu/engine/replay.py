@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
-from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine.build import Agent, build_agent, check_run_keys
+from hsuanwu.common.errors import ConfigurationError, warn_of_environment
+from hsuanwu.engine.build import Agent, build_agent, check_run_keys, timeout_seconds
 from hsuanwu.engine.checkpoint import load_checkpoint, restore_policy
 from hsuanwu.engine.config import complete
-from hsuanwu.engine.evaluator import EPISODES, evaluate
+from hsuanwu.engine.evaluator import EPISODES, evaluate, most_steps
+from hsuanwu.engine.logger import longest_episode
 from hsuanwu.engine.run_folder import RunFolder
 
 _FRAMES_PER_SECOND = 30
@@ -42,19 +45,29 @@ def evaluate_run(
         ConfigurationError: if the folder holds no run, or the environment cannot be drawn.
     """
     folder = RunFolder(run_dir)
-    agent, eval_episodes = load_agent(folder, best)
-    policy, factory = agent.learner.actor, agent.env_factory
+    agent, cfgs = load_agent(folder, best)
+    play = partial(
+        evaluate,
+        agent.learner.actor,
+        agent.env_factory,
+        seed=seed,
+        deterministic=deterministic,
+        limit=most_steps(longest_episode(folder)),
+        timeout_seconds=timeout_seconds(cfgs),
+    )
     extra = {}
     if video_dir is not None:  # first: an environment that cannot draw itself is found out at once
-        with _open_video(video_dir) as video:
-            evaluate(policy, factory, 1, seed, deterministic=deterministic, on_frame=video.append)
-        extra["video"] = str(video.path)
-    evaluation = evaluate(policy, factory, episodes or eval_episodes, seed, deterministic=deterministic)
+        with _open_video(video_dir.absolute()) as video:
+            play(episodes=1, on_frame=video.append)
+        extra["video"] = str(video_dir / video.path.name)
+    evaluation = play(episodes=episodes or cfgs.eval_episodes or EPISODES)
+    if evaluation.doubt:
+        warn_of_environment(evaluation.doubt)
     return evaluation.to_dict() | extra
 
 
-def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
-    """Return the agent of a run, on the CPU, and its ``eval_episodes``; ``best`` as in ``evaluate_run``.
+def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, DictConfig]:
+    """Return the agent of a run, on the CPU, and its configuration; ``best`` as in ``evaluate_run``.
 
     Raises:
         ConfigurationError: if the folder holds no run or no checkpoint.
@@ -66,7 +79,7 @@ def load_agent(folder: RunFolder, best: bool = False) -> tuple[Agent, int]:
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
     restore_policy(agent.learner, load_checkpoint(folder.checkpoints, best), folder.checkpoints)
-    return agent, cfgs.eval_episodes or EPISODES
+    return agent, cfgs
 
 
 class _Video:

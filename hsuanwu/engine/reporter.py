@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from hsuanwu.common.clock import Clock, Every
+from hsuanwu.common.errors import warn_of_environment
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory
 from hsuanwu.engine.console import Console
 from hsuanwu.engine.evaluator import Evaluation
+from hsuanwu.engine.inspector import Inspector
 from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.metrics import Window
 from hsuanwu.engine.run_folder import RunFolder
@@ -26,10 +28,13 @@ class Reporter:
         clock: the run's clock.
         num_actors: actors of the run.
         log_interval: environment steps between two lines; None for 200 lines a run, at most 10,000 steps each.
+        inspector: has doubts about the environments, which are said as soon as they come up.
     """
 
-    def __init__(self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None) -> None:
-        self._clock = clock
+    def __init__(
+        self, folder: RunFolder, clock: Clock, num_actors: int, log_interval: int | None, inspector: Inspector
+    ) -> None:
+        self._clock, self._inspector = clock, inspector
         interval = log_interval or min(_MOST_STEPS_A_LINE, max(1, clock.total_steps // _LINES_A_RUN))
         self._every = Every(interval, clock, also_at_the_end=True)
         self.window = Window(num_actors)
@@ -43,6 +48,7 @@ class Reporter:
     def collected(self, slots: Sequence[Slot]) -> None:
         """Take note of the episodes and seconds in some slots; until now the learner waited for them."""
         self.lap("wait")
+        self._inspector.speak()
         self._logger.write_episodes(self._clock.steps, self.window.add_slots(slots))
 
     def updated(self, metrics: dict[str, float], batch: Trajectory, steps: int) -> None:
@@ -50,7 +56,7 @@ class Reporter:
         self.window.add_update(metrics, batch, steps, self._clock.updates - 1)
         self.console.advance(steps)
         if self._every.is_due():
-            line = self.window.read()
+            line = self.window.read() | {"out_of_bounds": self._inspector.num_outside}
             self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
             self.console.progress(self._clock.steps, line)
 
@@ -62,7 +68,10 @@ class Reporter:
         """Write a line for an evaluation."""
         line = evaluation.metrics()
         self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
-        self.console.say(f"step {self._clock.steps:>11,}  evaluation {line['eval_episode_return']:8.1f}")
+        if evaluation.returns:
+            self.console.say(f"step {self._clock.steps:>11,}  evaluation {line['eval_episode_return']:8.1f}")
+        if evaluation.doubt:
+            warn_of_environment(evaluation.doubt)
 
     def __enter__(self) -> Reporter:
         return self

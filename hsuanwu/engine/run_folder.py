@@ -20,11 +20,11 @@ class RunFolder:
     """Paths of one run: ``config.yaml``, ``metrics.jsonl``, ``episodes.csv``, ``checkpoints/``, ``learning_curve.png``.
 
     Args:
-        path: the folder.
+        path: the folder. Files in it are named from the root: an environment may change the current folder.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, path = path, path.absolute()
         self.config = path / "config.yaml"
         self.calibration = path / "calibration.json"
         self.metrics = path / "metrics.jsonl"

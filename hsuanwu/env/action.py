@@ -63,3 +63,16 @@ def _converter(space: Space) -> Callable[[Array], Array]:
             "use Box, Discrete, MultiDiscrete or MultiBinary, by a wrapper say"
         )
     raise ConfigurationError(f"env action_space: {space} is not supported")
+
+
+def random_action(space: Space, num_envs: int, seed: int) -> Array:
+    """Return actions as a distribution gives them, ``[num_envs, ...]``: integers count from 0, reals know no bounds."""
+    generator = np.random.default_rng(seed)
+    shape = (num_envs, *space.shape)
+    if isinstance(space, Discrete):
+        return generator.integers(0, space.n, shape)
+    if isinstance(space, MultiDiscrete):
+        return generator.integers(0, space.nvec, shape)
+    if isinstance(space, Box):
+        return generator.normal(0, 2, shape).astype(np.float32)
+    return generator.integers(0, 2, shape)

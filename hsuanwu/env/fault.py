@@ -102,11 +102,18 @@ def trace_of(error: BaseException) -> str:
     except Exception:  # an exception whose own message fails
         return ""
     frames = list(found.stack)
-    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), max(0, len(frames) - 1))
-    found.stack = traceback.StackSummary.from_list(frames[first:])
+    if isinstance(error, Expired):  # where it was waited, and not how the waiting ended
+        return "Traceback (most recent call last):\n" + "".join(traceback.format_list(_foreign(frames[:-1])))
+    found.stack = traceback.StackSummary.from_list(_foreign(frames))
     # how it is explained by us is not the environment's
     found.__context__ = None if found.__suppress_context__ else found.__context__
     return "".join(found.format())
+
+
+def _foreign(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """Return the frames from the first one on that is not ours or gymnasium's; the last one if all are."""
+    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_OURS)), len(frames) - 1)
+    return frames[max(0, first) :]
 
 
 def raised_at_call(error: BaseException) -> bool:

@@ -45,7 +45,7 @@ class GymnasiumEnvFactory:
         wrappers: what is put around each single environment, innermost first: paths of ``gymnasium.Wrapper``
             classes, ``"my_module.MyWrapper"``, or ``{"path": "my_module.MyWrapper", "kwargs": {...}}``.
         native_vector: whether the environment's vector entry point is used, if it has one.
-        reset_options: what each reset is given as ``options``; None for none.
+        reset_options: what each reset is given as ``options``; empty for none.
 
     Example:
         >>> env = GymnasiumEnvFactory("CartPole-v1")(num_envs=3)
@@ -59,7 +59,7 @@ class GymnasiumEnvFactory:
         kwargs: dict[str, Any] = NO_KWARGS,
         wrappers: Sequence[Any] = (),
         native_vector: bool = True,
-        reset_options: dict[str, Any] | None = None,
+        reset_options: dict[str, Any] = NO_KWARGS,
     ) -> None:
         if isinstance(wrappers, str):
             raise ConfigurationError(f"env.wrappers: found {wrappers!r}; use a list, [{wrappers}]")
@@ -67,7 +67,7 @@ class GymnasiumEnvFactory:
         self.kwargs = dict(kwargs)
         self.wrappers = list(wrappers)
         self.native_vector = native_vector
-        self.reset_options = None if reset_options is None else dict(reset_options)
+        self.reset_options = dict(reset_options)
 
     def __call__(self, num_envs: int, render: bool = False) -> VectorEnv:
         """Return ``num_envs`` environments; with ``render`` they can draw themselves.

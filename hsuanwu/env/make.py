@@ -11,12 +11,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import VectorEnv
+from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.env.native_vector_env import NativeVectorEnv, autoreset_mode
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, GymnasiumSingleEnv, SameStepSingleEnv, SingleEnv
 
 
-def as_vector_env(env: Any, reset_options: Mapping[str, Any] | None = None) -> VectorEnv:
+def as_vector_env(env: Any, reset_options: Mapping[str, Any] = NO_KWARGS) -> VectorEnv:
     """Return ``env`` as a vector environment in next-step autoreset form.
 
     Args:
@@ -24,7 +25,7 @@ def as_vector_env(env: Any, reset_options: Mapping[str, Any] | None = None) -> V
             ``VectorEnv`` of ours (returned as it is), or a list. A list holds single environments, or
             gymnasium vectors of one environment in mode SAME_STEP; it becomes a ``SerialVectorEnv``. A
             ``gymnasium.vector.SyncVectorEnv`` is taken apart, whatever its autoreset mode.
-        reset_options: what each reset of a gymnasium environment is given as ``options``; None for none.
+        reset_options: what each reset of a gymnasium environment is given as ``options``; empty for none.
 
     Raises:
         ConfigurationError: if it is something else, a space is not supported, or a vector of several
@@ -53,7 +54,7 @@ def as_vector_env(env: Any, reset_options: Mapping[str, Any] | None = None) -> V
 _FORMS = "use a gymnasium.Env, a dm_env.Environment, a list of them, or a gymnasium.vector.VectorEnv"
 
 
-def _single(env: Any, reset_options: Mapping[str, Any] | None) -> SingleEnv:
+def _single(env: Any, reset_options: Mapping[str, Any]) -> SingleEnv:
     if isinstance(env, gymnasium.vector.VectorEnv):
         if env.num_envs == 1 and autoreset_mode(env) is AutoresetMode.SAME_STEP:
             return SameStepSingleEnv(env, reset_options)

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.protocols import Array, Step
+from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
@@ -67,14 +68,14 @@ class NativeVectorEnv:
 
     Args:
         env: the vector environment.
-        reset_options: what each reset is given as ``options``; None for none.
+        reset_options: what each reset is given as ``options``; empty for none.
 
     Raises:
         ConfigurationError: if its autoreset mode is SAME_STEP or unknown, or a space is not supported.
     """
 
     def __init__(
-        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] | None = None
+        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] = NO_KWARGS
     ) -> None:
         mode = autoreset_mode(env)
         if mode is AutoresetMode.SAME_STEP:
@@ -84,7 +85,7 @@ class NativeVectorEnv:
             )
         self._env, self._resets_itself = env, mode is AutoresetMode.NEXT_STEP
         self.name, self.num_envs = gymnasium_name(env), env.num_envs
-        self._options = None if reset_options is None else dict(reset_options)
+        self._options = dict(reset_options)
         self.observation_space = declared_space(env, "single_observation_space", self.name)
         self.action_space = declared_space(env, "single_action_space", self.name)
         self._convert, self._reader = action_converter(self.action_space), observation_reader(self.observation_space)
@@ -102,7 +103,7 @@ class NativeVectorEnv:
         self._time, self._begun[:], self._ended[:] = 0, 0, False
         self._episode += 1
         with self._blamed("reset"):
-            extra = {} if self._options is None else {"options": copy.deepcopy(self._options)}
+            extra = {"options": copy.deepcopy(self._options)} if self._options else {}
             return self._read(first_observation(self._env.reset(seed=native_seed(seed), **extra)))
 
     def step(self, action: Array) -> Step:
@@ -177,7 +178,7 @@ class NativeVectorEnv:
 
     def _reset_ended(self) -> Any:
         """Reset what has ended; return the native observations of all environments."""
-        options = {**copy.deepcopy(self._options or {}), "reset_mask": self._ended.copy()}
+        options = {**copy.deepcopy(self._options), "reset_mask": self._ended.copy()}
         return first_observation(self._env.reset(options=options))
 
     @contextmanager

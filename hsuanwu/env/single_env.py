@@ -17,6 +17,7 @@ import numpy as np
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
 from hsuanwu.common.protocols import Array
+from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete, Space, as_space
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, shown
@@ -67,15 +68,15 @@ class GymnasiumSingleEnv(SingleEnv):
 
     Args:
         env: the environment; it draws itself if it was made with ``render_mode="rgb_array"``.
-        reset_options: what each reset is given as ``options``; None for none.
+        reset_options: what each reset is given as ``options``; empty for none.
 
     Raises:
         ConfigurationError: if a space is missing or not supported, or ``reset`` takes no seed.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], reset_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], reset_options: Mapping[str, Any] = NO_KWARGS) -> None:
         self._env, self.name = env, gymnasium_name(env)
-        self._extra = {} if reset_options is None else {"options": dict(reset_options)}
+        self._extra = {"options": dict(reset_options)} if reset_options else {}
         self.observation_space = declared_space(env, "observation_space", self.name)
         self.action_space = self.native_action_space = declared_space(env, "action_space", self.name)
         check_reset(env, self.name)
@@ -202,17 +203,17 @@ class SameStepSingleEnv(SingleEnv):
 
     Args:
         env: the vector environment; ``num_envs`` is 1.
-        reset_options: what each reset is given as ``options``; None for none.
+        reset_options: what each reset is given as ``options``; empty for none.
 
     Raises:
         ConfigurationError: if a space is not supported.
     """
 
     def __init__(
-        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] | None = None
+        self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] = NO_KWARGS
     ) -> None:
         self._env = env
-        self.name, self._extra = gymnasium_name(env), {} if reset_options is None else {"options": dict(reset_options)}
+        self.name, self._extra = gymnasium_name(env), {"options": dict(reset_options)} if reset_options else {}
         self.observation_space = declared_space(env, "single_observation_space", self.name)
         self.action_space = self.native_action_space = declared_space(env, "single_action_space", self.name)
         self._first: Any = None

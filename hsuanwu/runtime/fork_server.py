@@ -96,7 +96,8 @@ def interrupts_blocked() -> Iterator[None]:
         yield
         return
     # starting it would unblock the signal again
-    resource_tracker.ensure_running()
+    with _variables(PYTHONSAFEPATH="1"):
+        resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -112,7 +113,13 @@ def _variables_of_server() -> Iterator[None]:
     would start a pool of them, which is missing after a fork.
     """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    variables = {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    with _variables(OPENBLAS_NUM_THREADS="1", PYTHONPATH=path, PYTHONSAFEPATH="1"):
+        yield
+
+
+@contextmanager
+def _variables(**variables: str) -> Iterator[None]:
+    """Set environment variables for a while."""
     before = {key: os.environ.get(key) for key in variables}
     os.environ.update(variables)
     try:

@@ -9,7 +9,8 @@ import numpy as np
 
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, EnvFactory, Step, VectorEnv
-from hsuanwu.common.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from hsuanwu.common.spaces import Dict, Discrete, MultiDiscrete, Space
+from hsuanwu.env.action import random_action
 
 
 def check_vector_env(factory: EnvFactory, num_envs: int = 3, num_steps: int = 200, is_random: bool = True) -> None:
@@ -43,19 +44,6 @@ def check_vector_env(factory: EnvFactory, num_envs: int = 3, num_steps: int = 20
     for closed in (env, other):
         closed.close()
         closed.close()
-
-
-def random_action(space: Space, num_envs: int, seed: int) -> Array:
-    """Return actions as a distribution gives them, ``[num_envs, ...]``: integers count from 0, reals know no bounds."""
-    generator = np.random.default_rng(seed)
-    shape = (num_envs, *space.shape)
-    if isinstance(space, Discrete):
-        return generator.integers(0, space.n, shape)
-    if isinstance(space, MultiDiscrete):
-        return generator.integers(0, space.nvec, shape)
-    if isinstance(space, Box):
-        return generator.normal(0, 2, shape).astype(np.float32)
-    return generator.integers(0, 2, shape)
 
 
 def _check_form(env: VectorEnv, num_envs: int) -> None:

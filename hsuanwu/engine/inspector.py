@@ -1,0 +1,207 @@
+"""Doubts about an environment that its experience raises: said once each, while training goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hsuanwu.common.bounds import dtype_bounds
+from hsuanwu.common.errors import warn_of_environment
+from hsuanwu.common.nest import Nest, leaves
+from hsuanwu.common.slot import Slot
+from hsuanwu.common.spaces import Box, Dict, Space
+
+_ENOUGH_ROWS = 64
+"""Rows of a rollout that are compared: equal by chance they are not, unless hardly anything ever happens."""
+_PATIENCE = 4
+"""Times as many rows of one actor after which no other one is waited for."""
+_FEW = 256
+"""Numbers of each row that are compared; large pictures are thinned out."""
+_LONG_STEPS = 10_000
+"""Steps of each environment after which somebody should have seen the end of an episode."""
+
+Array = np.ndarray[Any, Any]
+
+
+class Inspector:
+    """Looks at slots as they arrive, before the learner gives them back.
+
+    It may be called in another thread than the learner's; what it has to say waits for ``speak``.
+
+    Args:
+        observation_space: what the environment says.
+        longest: steps of the longest episode that ended before, in a run that is resumed; 0 for none.
+
+    Attributes:
+        longest: steps of the longest episode that has ended; 0 for none.
+        num_outside: observations so far with a number outside the bounds of its space.
+    """
+
+    def __init__(self, observation_space: Space, longest: int = 0) -> None:
+        self.longest, self.num_outside = longest, 0
+        self._bounds = list(_bounds(observation_space))
+        self._twins: _Twins | None = _Twins()
+        self._steps: dict[int, int] = {}
+        self._lines: list[str] = []
+        self._has_asked_for_end = False
+
+    def inspect(self, slots: Sequence[Slot]) -> None:
+        """Look at slots whose trajectories may still be read."""
+        for slot in slots:
+            self.longest = max(self.longest, int(slot.episode_length.max()))
+            num_steps = slot.trajectory.num_steps
+            self._steps[slot.actor] = self._steps.get(slot.actor, 0) + num_steps
+            self._count_outside(slot)
+            if self._twins is not None:
+                line = self._twins.add(slot)
+                if line is not None:
+                    self._lines.append(line)
+                if line is not None or self._steps[slot.actor] >= _PATIENCE * _ENOUGH_ROWS:
+                    self._twins = None
+        if not self.longest and not self._has_asked_for_end and self.steps_each >= _LONG_STEPS:
+            self._has_asked_for_end = True
+            self._lines.append(no_end(self.steps_each))
+
+    @property
+    def steps_each(self) -> int:
+        """Steps that an environment has made, rows on which it reset itself included."""
+        return max(self._steps.values(), default=0)
+
+    def speak(self) -> None:
+        """Warn of what was found since the last time."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            warn_of_environment(line)
+
+    def _count_outside(self, slot: Slot) -> None:
+        arrays = leaves(slot.trajectory.observation)
+        for bounds, tensor in zip(self._bounds, arrays, strict=True):
+            if bounds is None:
+                continue
+            rows: Array = tensor.numpy()[1:]  # the first row was the last one of the slot before
+            outside = bounds.outside(rows)
+            if not outside.any():
+                continue
+            if not self.num_outside:
+                self._lines.append(bounds.line(rows, outside, slot.actor))
+            self.num_outside += int(outside.reshape(*rows.shape[:2], -1).any(-1).sum())
+
+
+def no_end(steps: int) -> str:
+    """Return the line for environments in which no episode has ended."""
+    return (
+        f"no episode has ended in {steps:,} steps of each environment; if episodes have no end of their own, let them "
+        "be truncated (env.kwargs.max_episode_steps=1000 in gymnasium): without one there is no return to report"
+    )
+
+
+@dataclass
+class _Bounds:
+    """Least and greatest values of one entry of an observation.
+
+    Attributes:
+        key: what it is called.
+        low: least values, ``[*shape]``.
+        high: greatest values.
+    """
+
+    key: str
+    low: Array
+    high: Array
+    _tiled: dict[tuple[int, ...], tuple[Array, Array]] = field(default_factory=dict)
+
+    def outside(self, rows: Array) -> Array:
+        """Return which numbers of ``[T, B, *shape]`` are not between the bounds."""
+        if rows.shape not in self._tiled:
+            # bounds that differ are laid out in full: to broadcast a few numbers at a time takes ten times as long
+            self._tiled[rows.shape] = (_tiled(self.low, rows.shape), _tiled(self.high, rows.shape))
+        low, high = self._tiled[rows.shape]
+        outside: Array = (rows < low) | (rows > high)
+        return outside
+
+    def line(self, rows: Array, outside: Array, actor: int) -> str:
+        """Return the line for the first number that is outside."""
+        place = tuple(np.argwhere(outside)[0])
+        low, high = self.low[place[2:]], self.high[place[2:]]
+        at = f" at {[int(i) for i in place[2:]]}" if place[2:] else ""
+        return (
+            f"{self.key}: an observation of actor {actor}, environment {place[1]}, has {rows[place]:g}{at}, and the "
+            f"space says {low:g} to {high:g}; it is taken as it is. Correct the bounds: numbers are scaled by them"
+        )
+
+
+def _tiled(bound: Array, shape: tuple[int, ...]) -> Array:
+    if (bound == bound.flat[0]).all():
+        return np.asarray(bound.flat[0])
+    return np.broadcast_to(bound, shape).copy()
+
+
+def _bounds(space: Space, key: str = "observation_space") -> Iterator[_Bounds | None]:
+    """Yield the bounds of each entry of a space; None where its dtype allows nothing outside."""
+    if isinstance(space, Dict):
+        for name, part in space.spaces.items():
+            yield from _bounds(part, f"{key}.{name}")
+        return
+    if not isinstance(space, Box) or 0 in space.shape:
+        yield None
+        return
+    least, greatest = dtype_bounds(space.dtype)
+    is_tight = bool((space.low > least).any() or (space.high < greatest).any())
+    yield _Bounds(key, space.low, space.high) if is_tight else None
+
+
+class _Twins:
+    """Finds environments of different seeds whose rollouts are equal though their actions are not."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[tuple[Array, ...]]] = {}
+        self._seen: dict[bytes, tuple[int, int, bytes]] = {}
+        self._done: set[int] = set()
+
+    def add(self, slot: Slot) -> str | None:
+        """Take a slot into account; return the line if two environments are found to be alike."""
+        if slot.actor in self._done:
+            return None
+        rollout = slot.trajectory
+        shown = tuple(_thinned(leaf.numpy()[:-1]).copy() for leaf in leaves(rollout.observation))
+        outcome = tuple(x.numpy().copy() for x in (rollout.reward, rollout.terminated, rollout.truncated))
+        rows = self._rows.setdefault(slot.actor, [])
+        rows.append((rollout.action.numpy().copy(), *shown, *outcome))
+        if sum(len(parts[0]) for parts in rows) < _ENOUGH_ROWS:
+            return None
+        self._done.add(slot.actor)
+        del self._rows[slot.actor]
+        actions, *others = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+        return self._compare(slot.actor, actions, others)
+
+    def _compare(self, actor: int, actions: Array, parts: Nest) -> str | None:
+        for index in range(actions.shape[1]):
+            columns = [part[:, index] for part in parts]
+            if all((column == column[:1]).all() for column in columns):
+                continue  # nothing has happened at all
+            digest, acted = _digest(columns), _digest([actions[:, index]])
+            other = self._seen.setdefault(digest, (actor, index, acted))
+            if other[2] != acted:
+                return (
+                    f"environment {index} of actor {actor} and environment {other[1]} of actor {other[0]} have "
+                    f"different seeds and got different actions, but their first {len(actions)} steps are the same; "
+                    "if there is chance in the environment, it must come from reset(seed=...)"
+                )
+        return None
+
+
+def _thinned(rows: Array) -> Array:
+    """Return some of the numbers of each row, ``[T, B, n]`` with n at most ``_FEW``."""
+    flat = rows.reshape(*rows.shape[:2], -1)
+    return flat[..., :: max(1, -(-flat.shape[-1] // _FEW))]
+
+
+def _digest(parts: Sequence[Array]) -> bytes:
+    whole = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        whole.update(np.ascontiguousarray(part).tobytes())
+    return whole.digest()
