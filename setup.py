@@ -102,6 +102,7 @@ setup(
     package_data={"hsuanwu": ["py.typed"], "hsuanwu.cfgs": ["**/*.yaml"]},
     entry_points={
         "console_scripts": [
+            "hsuanwu-check = hsuanwu.cli:check",
             "hsuanwu-train = hsuanwu.cli:train",
             "hsuanwu-eval = hsuanwu.cli:evaluate",
             "hsuanwu-plot = hsuanwu.cli:plot",

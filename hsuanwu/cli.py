@@ -1,4 +1,4 @@
-"""The three commands: ``hsuanwu-train``, ``hsuanwu-eval`` and ``hsuanwu-plot``.
+"""The commands: ``hsuanwu-train``, ``hsuanwu-eval``, ``hsuanwu-plot`` and ``hsuanwu-check``.
 
 What takes long to import is imported where it is needed: a command starts its fork server first, and none
 waits for what only another one uses.
@@ -38,6 +38,13 @@ def train() -> None:
     _make_own_modules_importable()
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
     _run(_compose_and_train, f"; {_GO_ON}")
+
+
+def check() -> None:
+    """Run ``hsuanwu-check env=... env.key=value``: play in an environment and say what is right, doubtful or wrong."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    _make_own_modules_importable()
+    _run(lambda: _compose(_check))
 
 
 def evaluate() -> None:
@@ -116,34 +123,48 @@ def _long_imports() -> Iterator[None]:
 def _compose_and_train() -> None:
     holds_server = _is_likely_to_need_processes(sys.argv[1:]) and fork_server.hold()
     try:
-        with _long_imports():
-            import hydra
-
-            import hsuanwu.engine.job  # noqa: F401
-
-            # a plugin that fails is told here: Hydra would say that it finds no configuration
-            importlib.import_module("hsuanwu.cfgs")
-        # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
-        with interrupts_held() as held:
-
-            def job(cfgs: DictConfig) -> float | None:
-                with held.let_through():
-                    return _train(cfgs)
-
-            hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(job)()
+        _compose(_train)
     finally:
         if holds_server:
             fork_server.release()
 
 
+def _compose(run: Callable[[DictConfig], float | None]) -> None:
+    """Let Hydra compose a configuration and run it; whatever that raises passes by Hydra, which would add lines."""
+    with _long_imports():
+        import hydra
+
+        import hsuanwu.engine.job  # noqa: F401
+
+        # a plugin that fails is told here: Hydra would say that it finds no configuration
+        importlib.import_module("hsuanwu.cfgs")
+    # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
+    with interrupts_held() as held:
+
+        def job(cfgs: DictConfig) -> float | None:
+            with held.let_through():
+                try:
+                    return run(cfgs)
+                except Exception as error:
+                    raise _JobFailedError from error
+
+        hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(job)()
+
+
 def _train(cfgs: DictConfig) -> float | None:
-    """Run one job; whatever it raises passes by Hydra, which would add lines of its own."""
     from hsuanwu.engine.job import run_job
 
-    try:
-        return run_job(cfgs)
-    except Exception as error:
-        raise _JobFailedError from error
+    return run_job(cfgs)
+
+
+def _check(cfgs: DictConfig) -> None:
+    from hsuanwu.engine.build import make_env_factory, timeout_seconds
+    from hsuanwu.testing.env_examination import WRONG, examine_env
+
+    findings = examine_env(make_env_factory(cfgs), timeout_seconds=timeout_seconds(cfgs))
+    print(*findings, sep="\n", flush=True)
+    if any(finding.verdict == WRONG for finding in findings):
+        sys.exit(_FAILURE)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

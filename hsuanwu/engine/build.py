@@ -101,7 +101,7 @@ def build_agent(cfgs: DictConfig) -> Agent:
     Raises:
         ConfigurationError: one line that names the key, what was found and what would be right.
     """
-    env_factory = _make(cfgs, "env", {})
+    env_factory = make_env_factory(cfgs)
     observation_space, action_space = _look_at(env_factory, cfgs)
     wiring: dict[str, Any] = {
         "observation_space": observation_space,
@@ -120,6 +120,16 @@ def build_agent(cfgs: DictConfig) -> Agent:
         # in place, and after the learner has made its copy for the actors: they would compile for minutes
         encoder.compile()
     return Agent(env_factory, observation_space, action_space, learner)
+
+
+def make_env_factory(cfgs: DictConfig) -> EnvFactory:
+    """Return what builds the environments of a configuration.
+
+    Raises:
+        ConfigurationError: one line that names the key, what was found and what would be right.
+    """
+    factory: EnvFactory = _make(cfgs, "env", {})
+    return factory
 
 
 def _make_encoder(cfgs: DictConfig, wiring: Mapping[str, Any]) -> Encoder:

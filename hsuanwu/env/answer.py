@@ -104,8 +104,8 @@ def native_rewards(rewards: Any, num_envs: int) -> Array:
     array = np.asarray(rewards)
     if array.shape != (num_envs,) or array.dtype.kind not in "biuf":
         raise WrongAnswer(
-            f"the rewards of {num_envs} environments have shape {array.shape} and dtype {array.dtype}; "
-            f"real numbers of shape {(num_envs,)} were expected"
+            f"the reward has shape {array.shape} and dtype {array.dtype}; "
+            f"real numbers of shape {(num_envs,)} were expected, one for each environment"
         )
     array = array.astype(np.float64, copy=False)
     check_rewards(array)
@@ -121,7 +121,7 @@ def native_flags(name: str, flags: Any, num_envs: int) -> Array:
     array = np.asarray(flags)
     if array.shape != (num_envs,) or array.dtype != np.bool_:
         raise WrongAnswer(
-            f"{name} of {num_envs} environments has shape {array.shape} and dtype {array.dtype}; "
-            f"booleans of shape {(num_envs,)} were expected"
+            f"{name} has shape {array.shape} and dtype {array.dtype}; "
+            f"booleans of shape {(num_envs,)} were expected, one for each environment"
         )
     return array

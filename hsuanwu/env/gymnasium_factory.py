@@ -156,9 +156,9 @@ class GymnasiumEnvFactory:
             env = gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **limit)
         if env.num_envs != num_envs:
             raise ConfigurationError(
-                f"env.id: {self.id}: {env.num_envs} environments came where {num_envs} were "
-                "asked for (1 for a first look, envs_per_actor to train, up to 128 to evaluate); let its num_envs "
-                "decide, or use env.native_vector=false"
+                f"env.id: {self.id}: {env.num_envs} environments came where num_envs={num_envs} were asked for (1 for a "
+                "first look, envs_per_actor to train, up to 128 to evaluate); let its num_envs decide, or use "
+                "env.native_vector=false"
             )
         check_no_statistics(env)
         return env

@@ -147,10 +147,11 @@ class _ArrayReader(ObservationReader):
         except Exception as error:  # lists of uneven length, tensors on a GPU
             raise WrongAnswer(f"{self._key}: an observation is no array: {shown(observation)}") from error
         if array.dtype.kind not in _FITTING_KINDS[self._dtype.kind]:
-            raise self._wrong_dtype(array, f": {array.flat[0]!r:.60}" if array.size else "")
+            raise self._wrong_dtype(array, f": {array.flat[0]!s:.60}" if array.size else "")
         if array.shape != (*rows, *self._shape):
-            found = f"{rows[0]} observations have" if rows else "an observation has"
-            raise WrongAnswer(f"{self._key}: the space says shape {self._shape}, but {found} {array.shape}")
+            batch = f", so {(*rows, *self._shape)} in a batch" if rows else ""
+            found = "observations have" if rows else "an observation has"
+            raise WrongAnswer(f"{self._key}: the space says shape {self._shape}{batch}, but {found} {array.shape}")
         return array if array.dtype == self._dtype else self._cast(array)
 
     def _cast(self, array: Array) -> Array:

@@ -2,4 +2,9 @@
 
 They need no test framework. Import them from their files, ``hsuanwu.testing.encoder.check_encoder`` say, and
 call them on modules of your own.
+``check_env`` examines an environment as ``hsuanwu-check`` does.
 """
+
+from hsuanwu.testing.env_examination import Finding, check_env, examine_env
+
+__all__ = ["Finding", "check_env", "examine_env"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.protocols import Array, EnvFactory, Step, VectorEnv
-from hsuanwu.common.spaces import Dict, Discrete, MultiDiscrete, Space
+from hsuanwu.common.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 from hsuanwu.env.action import random_action
 
 
@@ -73,6 +73,9 @@ def _check_batch(space: Space, observation: Nest, num_envs: int) -> None:
     assert observation.shape == (num_envs, *space.shape), f"{space} has observations {observation.shape}"
     assert observation.dtype == space.dtype, f"{space} has observations of {observation.dtype}"
     assert np.isfinite(observation).all(), "an observation is not finite"
+    if isinstance(space, Box):
+        outside = observation[(observation < space.low) | (observation > space.high)]
+        assert not outside.size, f"an observation has {outside.flat[0]:g}, outside the bounds of {space.to_dict()}"
     if isinstance(space, (Discrete, MultiDiscrete)):
         n = space.n if isinstance(space, Discrete) else space.nvec
         assert (observation >= 0).all(), "integers of an observation do not count from 0"

@@ -118,7 +118,7 @@ def test_native_batches_are_checked_likewise(space, observation, message):
 
 
 def test_nothing_is_broadcast_over_a_native_batch():
-    with pytest.raises(WrongAnswer, match=r"shape \(2,\), but 3 observations have \(2,\)"):
+    with pytest.raises(WrongAnswer, match=r"shape \(2,\), so \(3, 2\) in a batch, but observations have \(2,\)"):
         observation_reader(Box(-1, 1, (2,))).read(np.zeros(2, np.float32), 3)
 
 

@@ -29,6 +29,9 @@ from hsuanwu.xploit.policy.initialization import initialize
 from hsuanwu.xplore.augmentation.base import Augmentation
 from hsuanwu.xplore.distribution import Distribution, default_distribution
 
+_LARGE = 1e15
+"""Size from which products and sums of squares may leave float32."""
+
 _LOCK = Lock()
 
 
@@ -225,9 +228,13 @@ def _checked_recurrence(policy: Policy, use_lstm: bool) -> Policy:
 
 def _culprit(batch: Trajectory) -> str:
     """Return what a gradient that is not finite may come from."""
-    for name, tensors in {"observation": leaves(batch.observation), "reward": [batch.reward]}.items():
+    cures = {"observation": "normalize_observation=true", "reward": "learner.reward_clip=1.0"}
+    for name, tensors in {"observation": list(leaves(batch.observation)), "reward": [batch.reward]}.items():
         if not all(bool(x.isfinite().all()) for x in tensors):
             return f"for not every {name} of the environment is finite"
+        largest = max((float(x.abs().max()) for x in tensors if x.is_floating_point() and x.numel()), default=0.0)
+        if largest > _LARGE:
+            return f"for the largest {name} is {largest:g}, too large to compute with in float32; use {cures[name]}"
     return "though observations and rewards are; lower learner.lr or learner.max_grad_norm"
 
 
