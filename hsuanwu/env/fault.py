@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import gymnasium
@@ -68,9 +67,8 @@ def shown(value: Any) -> str:
     return f"{type(value).__name__} {text if len(text) <= 60 else f'{text[:57]}...'}".rstrip()
 
 
-@contextmanager
-def blamed(doing: str, name: str = "") -> Iterator[None]:
-    """Turn whatever leaves the environment's code within into an ``EnvironmentFault``.
+class blamed:  # noqa: N801 - reads as a function; a generator would swallow a StopIteration
+    """Turns whatever leaves the environment's code within into an ``EnvironmentFault``; a context manager.
 
     A real Ctrl-C or SIGTERM passes, and so does a ConfigurationError of our own code.
 
@@ -78,12 +76,20 @@ def blamed(doing: str, name: str = "") -> Iterator[None]:
         doing: what is called, ``"reset"`` for example.
         name: of the environment.
     """
-    try:
-        yield
-    except BaseException as error:
-        if is_interruption(error) or (isinstance(error, ConfigurationError) and raised_at_call(error)):
-            raise
-        raise fault_of(error, doing, name) from error
+
+    def __init__(self, doing: str, name: str = "") -> None:
+        self._doing, self._name = doing, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or is_interruption(error):
+            return
+        if not (isinstance(error, ConfigurationError) and raised_at_call(error)):
+            raise fault_of(error, self._doing, self._name) from error
 
 
 def close_quietly(env: object, name: str) -> None:

@@ -156,8 +156,8 @@ class GymnasiumEnvFactory:
             env = gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **limit)
         if env.num_envs != num_envs:
             raise ConfigurationError(
-                f"env.id: {self.id}: {env.num_envs} environments came where num_envs={num_envs} were asked for (1 for a "
-                "first look, envs_per_actor to train, up to 128 to evaluate); let its num_envs decide, or use "
+                f"env.id: {self.id}: {env.num_envs} environments came where num_envs={num_envs} were asked for (1 "
+                "for a first look, envs_per_actor to train, up to 128 to evaluate); let its num_envs decide, or use "
                 "env.native_vector=false"
             )
         check_no_statistics(env)
@@ -180,8 +180,8 @@ class GymnasiumEnvFactory:
                 raise ConfigurationError(
                     f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
                 ) from error
-            fault = fault_of(error, f"the constructor, with env.kwargs {self.kwargs},", self.id)
-            raise fault from error
+            # its cause is left out: of a StopIteration, a context manager would take it for Python's own
+            raise fault_of(error, f"the constructor, with env.kwargs {self.kwargs},", self.id) from None
 
     def _cannot_draw(self) -> ConfigurationError:
         return ConfigurationError(
