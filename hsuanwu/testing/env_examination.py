@@ -77,9 +77,10 @@ def examine_env(factory: EnvFactory, num_steps: int = 2000, timeout_seconds: flo
         timeout_seconds: how long an environment may take for what is asked of it.
     """
     findings: list[Finding] = []
+    before = _globals()
     try:
         with visit("check", timeout_seconds) as alarm, closing(pickle.loads(pickle.dumps(factory))(_NUM_ENVS)) as env:
-            for finding in _examine(factory, env, num_steps, alarm):
+            for finding in _examine(factory, env, num_steps, alarm, before):
                 findings.append(finding)
     except EnvironmentFault as fault:
         findings.append(Finding(WRONG, "answers" if not fault.trace else "code", str(fault), _CURE_OF_FAULT))
@@ -91,8 +92,9 @@ def examine_env(factory: EnvFactory, num_steps: int = 2000, timeout_seconds: flo
 _CURE_OF_FAULT = "Training would end here: fix it in the environment, or by a wrapper around it."
 
 
-def _examine(factory: EnvFactory, env: VectorEnv, num_steps: int, alarm: Deadline) -> Iterator[Finding]:
-    before = _globals()
+def _examine(
+    factory: EnvFactory, env: VectorEnv, num_steps: int, alarm: Deadline, before: dict[str, object]
+) -> Iterator[Finding]:
     first = record(env, 1, num_steps, _MOST_SECONDS, renew=alarm.renew)
     changed = [name for name, value in _globals().items() if before[name] != value]
     few = min(_FEW_STEPS, first.num_steps)
@@ -126,9 +128,10 @@ def _about_observations(space: Space, entries: list[Entry]) -> Iterator[Finding]
                 f"{seen}, and {entry.num_outside:,} observations are outside of {entry.space}'s bounds",
                 "Correct low and high of the space: numbers may be scaled by them.",
             )
-        elif isinstance(entry.space, Box) and entry.space.dtype.kind == "f" and max(-low, high) > _LARGE:
+        is_large = isinstance(entry.space, Box) and entry.space.dtype.kind == "f" and max(-low, high) > _LARGE
+        if is_large:
             yield Finding(DOUBTFUL, "size", f"{seen}: far from 1", "Use normalize_observation=true.")
-        else:
+        if not (is_large or entry.num_outside):
             yield Finding(RIGHT, "observation", seen)
         still = int((entry.low == entry.high).sum())
         if still and entry.low.size > 1:
