@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, EnvironmentWarning
 from hsuanwu.common.interrupts import Interrupted, Terminated, interrupts_held
@@ -168,35 +168,47 @@ def _check(cfgs: DictConfig) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    with _results_alone() if arguments.json else nullcontext(sys.stdout) as output:
-        _evaluate_into(output, arguments)
+    with _results_alone() if arguments.json else nullcontext():
+        result = _results(arguments)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    for name, label in (("episode_return", "return"), ("episode_length", "length")):
+        x = result[name]
+        if x["mean"] is not None:
+            print(f"{label}: mean {x['mean']:.2f}, std {x['std']:.2f}, min {x['min']:.2f}, max {x['max']:.2f}")
+    print(f"episodes: {result['episodes']}")
+    if "video" in result:
+        print(f"video: {result['video']}")
 
 
 @contextmanager
-def _results_alone() -> Iterator[TextIO]:
-    """Give a file for what goes to standard output; all else that anybody writes there goes to standard error.
+def _results_alone() -> Iterator[None]:
+    """Send what anybody writes to standard output to standard error, so that results alone are there.
 
     Environments print, in Python and by the descriptor.
     """
-    sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as output:
-        os.dup2(2, 1)
-        try:
-            yield output
-        finally:
-            sys.stdout.flush()
-            output.flush()
-            os.dup2(output.fileno(), 1)
+    output = sys.stdout
+    output.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        sys.stdout = output
 
 
-def _evaluate_into(output: TextIO, arguments: argparse.Namespace) -> None:
+def _results(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.episodes is not None and arguments.episodes < 1:
         raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
     if arguments.seed < 0:
         raise ConfigurationError(f"--seed: found {arguments.seed}; use 0 or more")
     with _long_imports():
         from hsuanwu.engine.replay import evaluate_run
-    result = evaluate_run(
+    return evaluate_run(
         arguments.run_dir,
         arguments.episodes,
         arguments.seed,
@@ -204,17 +216,6 @@ def _evaluate_into(output: TextIO, arguments: argparse.Namespace) -> None:
         deterministic=not arguments.stochastic,
         video_dir=arguments.video,
     )
-    if arguments.json:
-        print(json.dumps(result), file=output)
-        return
-    for name, label in (("episode_return", "return"), ("episode_length", "length")):
-        x = result[name]
-        if x["mean"] is None:
-            continue
-        print(f"{label}: mean {x['mean']:.2f}, std {x['std']:.2f}, min {x['min']:.2f}, max {x['max']:.2f}")
-    print(f"episodes: {result['episodes']}")
-    if "video" in result:
-        print(f"video: {result['video']}")
 
 
 class _JobFailedError(BaseException):

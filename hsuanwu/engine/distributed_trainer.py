@@ -30,8 +30,8 @@ from hsuanwu.engine.checkpoint import (
     save_checkpoint,
 )
 from hsuanwu.engine.config import complete
-from hsuanwu.engine.evaluator import EPISODES, MOST_STEPS, Evaluation, evaluate, most_steps
-from hsuanwu.engine.inspector import Inspector, no_end
+from hsuanwu.engine.evaluator import EPISODES, Evaluation, evaluate
+from hsuanwu.engine.inspector import Inspector
 from hsuanwu.engine.logger import Logger, longest_episode
 from hsuanwu.engine.reporter import Reporter
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
@@ -113,8 +113,7 @@ class DistributedTrainer:
             finally:
                 with interrupts_held():  # a second Ctrl-C may not cost the weights
                     self._end(runtime)
-        if not self._inspector.longest and self._inspector.steps_each:
-            warn_of_environment(no_end(self._inspector.steps_each))
+        self._inspector.conclude()
         seconds, shares = perf_counter() - start, reporter.window.time_shares()
         return {
             "run_dir": str(self.folder.path),
@@ -205,20 +204,14 @@ class DistributedTrainer:
             save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
 
     def _played(self, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
-        """Return what the policy reaches; an episode may take some times as long as any in training."""
-        longest, steps_each = self._inspector.longest, self._inspector.steps_each
-        if not longest and steps_each >= most_steps(0):
-            return Evaluation((), (), episodes, 0)  # none would end here either
-        limit = most_steps(longest) if longest or steps_each else MOST_STEPS
-        return evaluate(
-            self.agent.learner.actor,
-            self.agent.env_factory,
-            episodes,
-            seed,
-            deterministic=deterministic,
-            limit=limit,
-            timeout_seconds=timeout_seconds(self.cfgs),
+        policy, factory, seconds = self.agent.learner.actor, self.agent.env_factory, timeout_seconds(self.cfgs)
+        limit = self._inspector.episode_limit
+        found = evaluate(
+            policy, factory, episodes, seed, deterministic=deterministic, limit=limit, timeout_seconds=seconds
         )
+        if found.doubt:
+            warn_of_environment(found.doubt)
+        return found
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
         """Return what the policy reaches in whole episodes.
@@ -231,8 +224,6 @@ class DistributedTrainer:
         """
         episodes = episodes or self.cfgs.eval_episodes or EPISODES
         found = self._played(episodes, derive_seed(self.cfgs.seed, "test"), deterministic)
-        if found.doubt:
-            warn_of_environment(found.doubt)
         if self._runtime is None:
             logger = Logger(self.folder, self.clock.steps)
             logger.write(self.clock.steps, {"updates": self.clock.updates, **found.metrics()})

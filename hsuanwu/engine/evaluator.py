@@ -118,12 +118,14 @@ def evaluate(
         seed: of environments and actions.
         deterministic: take the mode of each distribution; else sample.
         on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step; one environment is used then.
-        limit: steps after which an episode is left unfinished.
+        limit: steps after which an episode is left unfinished; 0 to begin none.
         timeout_seconds: how long the environments may take to be built, and for each step.
 
     Raises:
         EnvironmentFault: if an environment fails.
     """
+    if not limit:
+        return Evaluation((), (), episodes, limit)
     num_envs = 1 if on_frame else min(episodes, MAX_ENVS)
     quotas = np.full(num_envs, episodes // num_envs)
     quotas[: episodes % num_envs] += 1

@@ -14,6 +14,7 @@ from hsuanwu.common.errors import warn_of_environment
 from hsuanwu.common.nest import Nest, leaves
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.spaces import Box, Dict, Space
+from hsuanwu.engine.evaluator import MOST_STEPS, most_steps
 
 _ENOUGH_ROWS = 64
 """Rows of a rollout that are compared: equal by chance they are not, unless hardly anything ever happens."""
@@ -76,6 +77,22 @@ class Inspector:
         lines, self._lines = self._lines, []
         for line in lines:
             warn_of_environment(line)
+
+    def conclude(self) -> None:
+        """Say what is left to say when training is over."""
+        self.speak()
+        if not self.longest and self.steps_each:
+            warn_of_environment(no_end(self.steps_each))
+
+    @property
+    def episode_limit(self) -> int:
+        """Steps after which an evaluation leaves an episode; 0 if none will end, for none has in a long time.
+
+        Before any training it is the evaluator's own.
+        """
+        if self.longest or self.steps_each < most_steps(0):
+            return most_steps(self.longest) if self.steps_each else MOST_STEPS
+        return 0
 
     def _count_outside(self, slot: Slot) -> None:
         arrays = leaves(slot.trajectory.observation)
@@ -160,11 +177,11 @@ class _Twins:
     def __init__(self) -> None:
         self._rows: dict[int, list[tuple[Array, ...]]] = {}
         self._seen: dict[bytes, tuple[int, int, bytes]] = {}
-        self._done: set[int] = set()
+        self._compared: set[int] = set()
 
     def add(self, slot: Slot) -> str | None:
         """Take a slot into account; return the line if two environments are found to be alike."""
-        if slot.actor in self._done:
+        if slot.actor in self._compared:
             return None
         rollout = slot.trajectory
         shown = tuple(_thinned(leaf.numpy()[:-1]).copy() for leaf in leaves(rollout.observation))
@@ -173,7 +190,7 @@ class _Twins:
         rows.append((rollout.action.numpy().copy(), *shown, *outcome))
         if sum(len(parts[0]) for parts in rows) < _ENOUGH_ROWS:
             return None
-        self._done.add(slot.actor)
+        self._compared.add(slot.actor)
         del self._rows[slot.actor]
         actions, *others = (np.concatenate(parts) for parts in zip(*rows, strict=True))
         return self._compare(slot.actor, actions, others)

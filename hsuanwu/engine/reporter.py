@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from hsuanwu.common.clock import Clock, Every
-from hsuanwu.common.errors import warn_of_environment
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.trajectory import Trajectory
 from hsuanwu.engine.console import Console
@@ -70,8 +69,6 @@ class Reporter:
         self._logger.write(self._clock.steps, {"updates": self._clock.updates, **line})
         if evaluation.returns:
             self.console.say(f"step {self._clock.steps:>11,}  evaluation {line['eval_episode_return']:8.1f}")
-        if evaluation.doubt:
-            warn_of_environment(evaluation.doubt)
 
     def __enter__(self) -> Reporter:
         return self

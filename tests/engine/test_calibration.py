@@ -7,13 +7,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.engine import DistributedTrainer, calibration, measurement
 from hsuanwu.engine.build import build_agent
 from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.config import complete, resumed
 from hsuanwu.engine.precision import few_envs
-from hsuanwu.runtime.transport import ActorError
 
 AUTO = ("num_actors=auto", "envs_per_actor=auto")
 CHOSEN = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
@@ -456,9 +455,9 @@ def test_a_long_update_is_announced(concurrent, costs, seconds_of_a_step, warned
     assert calibration.warning_of_long_updates(result, None) is None
 
 
-def test_an_environment_that_fails_while_it_is_measured_is_told_as_a_dead_actor(concurrent):
-    fragile = "env.wrappers=[{path: tests.engine.fragile.Fragile, kwargs: {steps: 3}}]"
-    with pytest.raises(ActorError, match=r"(?s)actor 0 died: Traceback.*broken on purpose"):
+def test_an_environment_that_fails_while_it_is_measured_is_told_as_such(concurrent):
+    fragile = "env.wrappers=[{path: tests.engine.fragile.Fragile, kwargs: {steps: 5}}]"
+    with pytest.raises(EnvironmentFault, match=r"(?s)^env CartPole-v1, measurement, environment 0.*broken on purpose"):
         calibrated(concurrent("env=gymnasium", "env.id=CartPole-v1", fragile))
 
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 import yaml
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, EnvironmentWarning
 from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.checkpoint import list_checkpoints
-from hsuanwu.runtime.transport import ActorError
 
 TIMED = ("second", "updates_per")
 
@@ -146,7 +145,7 @@ def test_an_exception_in_an_environment_is_told_and_the_weights_are_kept(compose
         "total_steps=100_000",
     )
     trainer = DistributedTrainer(cfgs)
-    with pytest.raises(ActorError, match="broken on purpose"):
+    with pytest.raises(EnvironmentFault, match="(?s)^env CartPole-v1, actor ., environment .*broken on purpose"):
         trainer.train()
     assert multiprocessing.active_children() == []
     assert list_checkpoints(trainer.folder.checkpoints)
@@ -179,10 +178,12 @@ def test_an_environment_that_contradicts_its_space_is_told_before_anything_is_wr
     overrides = ["env=gymnasium", "env.id=CartPole-v1", "env.wrappers=[tests.engine.fragile.Longer]"]
     with pytest.raises(ConfigurationError, match=r"\(5,\)"):
         DistributedTrainer(composed(*overrides))
-    for wrapper in ("NeverBegins", "CannotBeClosed"):
-        overrides[-1] = f"env.wrappers=[tests.engine.fragile.{wrapper}]"
-        with pytest.raises(ActorError, match="broken on purpose"):
-            DistributedTrainer(composed(*overrides))
+    overrides[-1] = "env.wrappers=[tests.engine.fragile.NeverBegins]"
+    with pytest.raises(EnvironmentFault, match="broken on purpose"):
+        DistributedTrainer(composed(*overrides))
+    overrides[-1] = "env.wrappers=[tests.engine.fragile.CannotBeClosed]"
+    with pytest.warns(EnvironmentWarning, match="close raised .*broken on purpose"):
+        DistributedTrainer(composed(*overrides))
     assert not (tmp_path / "run").exists()
 
 

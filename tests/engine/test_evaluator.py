@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.engine import DistributedTrainer, evaluator
+from hsuanwu.common.errors import EnvironmentWarning
+from hsuanwu.engine import DistributedTrainer, evaluator, inspector
 
 
 class Endless(gymnasium.Env):
@@ -34,18 +34,32 @@ def endless(composed):
     del gymnasium.registry["Endless-v0"]
 
 
-def test_an_episode_that_does_not_end_is_told(endless, monkeypatch):
-    monkeypatch.setattr(evaluator, "_MOST_STEPS", 200)
-    with pytest.raises(ConfigurationError, match="eval_episodes: an episode has not ended after 200 steps"):
-        endless().test(2)
+def test_episodes_that_do_not_end_are_left_out_and_told(endless, monkeypatch):
+    monkeypatch.setattr(inspector, "MOST_STEPS", 200)
+    trainer = endless()
+    with pytest.warns(EnvironmentWarning, match="2 of 2 evaluation episodes had not ended after 200 steps"):
+        found = trainer.test(2)
+    assert found.returns == () and found.unfinished == 2
+    assert found.to_dict()["episode_return"]["mean"] is None and found.metrics()["eval_unfinished"] == 2
 
 
 def test_episodes_up_to_the_limit_count_and_later_ones_are_not_waited_for(endless, monkeypatch):
-    monkeypatch.setattr(evaluator, "_MOST_STEPS", 200)
-    found = endless("env.kwargs.lengths=[60,199]").test(2)
-    assert found.lengths == (60, 60)
-    found = endless("env.kwargs.lengths=[199]").test(1)
-    assert found.returns == (199.0,)
+    monkeypatch.setattr(inspector, "MOST_STEPS", 200)
+    assert endless("env.kwargs.lengths=[60,199]").test(2).lengths == (60, 60)
+    assert endless("env.kwargs.lengths=[199]").test(1).returns == (199.0,)
+    with pytest.warns(EnvironmentWarning, match="2 of 5 evaluation episodes"):
+        assert endless("env.kwargs.lengths=[60,999]").test(5).lengths
+
+
+def test_where_none_ended_in_training_none_is_begun(endless):
+    trainer = endless()
+    trainer._inspector._steps = {0: 1000}
+    with pytest.warns(EnvironmentWarning, match="nothing was evaluated, for no episode has ended in training"):
+        assert trainer.test(3).unfinished == 3
+    trainer._inspector._steps = {0: 999}
+    assert trainer._inspector.episode_limit == 1000
+    trainer._inspector.longest = 700
+    assert trainer._inspector.episode_limit == 7000
 
 
 def test_as_many_episodes_as_usual_where_the_configuration_says_none(endless):
