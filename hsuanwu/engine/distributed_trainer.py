@@ -19,7 +19,7 @@ from hsuanwu.common.process_settings import folder_kept
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
-from hsuanwu.engine.build import Runtime, build_agent, build_runtime, check_run_keys, timeout_seconds
+from hsuanwu.engine.build import Agent, Runtime, build_agent, build_runtime, check_run_keys, timeout_seconds
 from hsuanwu.engine.calibration import calibrated, warning_of_long_updates
 from hsuanwu.engine.checkpoint import (
     best_return,
@@ -114,23 +114,14 @@ class DistributedTrainer:
                 with interrupts_held():  # a second Ctrl-C may not cost the weights
                     self._end(runtime)
         self._inspector.conclude()
-        seconds, shares = perf_counter() - start, reporter.window.time_shares()
+        seconds = perf_counter() - start
         return {
             "run_dir": str(self.folder.path),
             "steps": clock.steps,
             "updates": clock.updates,
             "seconds": seconds,
             "steps_per_second": (clock.steps - first_step) / seconds,
-            "time": shares,
-            "bottleneck": bottleneck(
-                **shares,
-                num_actors=cfgs.num_actors,
-                num_cores=num_cores(),
-                takes_turns=not runtime.transport.is_concurrent,
-                processor_share=reporter.window.actor_processor_share(),
-                learns_on_cpu=self.agent.device.type == "cpu",
-                acts_on_cpu=runtime.actor.device.type == "cpu",
-            ),
+            **_account(reporter, runtime, self.agent, cfgs.num_actors),
         }
 
     def _end(self, runtime: Runtime) -> None:
@@ -251,6 +242,21 @@ class DistributedTrainer:
             if self.calibration is not None:
                 self._folder.calibration.write_text(json.dumps(self.calibration, indent=2) + "\n", "utf-8")
         return self._folder
+
+
+def _account(reporter: Reporter, runtime: Runtime, agent: Agent, num_actors: int) -> dict[str, Any]:
+    """Return what the time of actors and learner went to, and what bounded the run."""
+    shares = reporter.window.time_shares()
+    verdict = bottleneck(
+        **shares,
+        num_actors=num_actors,
+        num_cores=num_cores(),
+        takes_turns=not runtime.transport.is_concurrent,
+        processor_share=reporter.window.actor_processor_share(),
+        learns_on_cpu=agent.device.type == "cpu",
+        acts_on_cpu=runtime.actor.device.type == "cpu",
+    )
+    return {"time": shares, "bottleneck": verdict}
 
 
 def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:
