@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from hsuanwu import cli
 from hsuanwu.runtime import fork_server
+from tests.waiting import PATIENCE
 
 SMALL = [
     "transport=local",
@@ -270,7 +271,7 @@ finally:
 def loaded(tmp_path, *arguments):
     """Return the modules that are there once the command can start, and when it ends."""
     command = [sys.executable, "-c", LOADED, *arguments]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     return [set(modules) for modules in json.loads(result.stderr.splitlines()[-1])]
 
 

@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests import processes
+from tests.processes import group_members, shared_files, wait_for_empty_group
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
 
@@ -26,31 +29,9 @@ ENDINGS = {
 }
 
 
-def assert_group_is_empty(group):
-    """Python's own resource tracker ends a moment after its parent; nothing else may be there."""
-    deadline = time.monotonic() + 2
-    while group_members(group) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert group_members(group) == []
-
-
-def group_members(group):
-    """Return the processes of a process group that are not zombies."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[2]) == group and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
 def start(*arguments):
     """Start training in a session of its own, so that Ctrl-C reaches it and its actors alone."""
-    return subprocess.Popen(
+    return processes.start(
         [*TRAIN, *arguments],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -62,16 +43,15 @@ def start(*arguments):
 
 def end_once(ending, run_dir):
     arguments, number, expected = ENDINGS[ending]
-    before = set(os.listdir("/dev/shm"))
     with start(*arguments, f"run_dir={run_dir}") as run:
         if number is not None:
             wait_for_metrics(run_dir, run)
             # a terminal sends Ctrl-C to every process of the group
             os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
-        _, err = run.communicate(timeout=60)
+        _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == expected, err
-    assert_group_is_empty(run.pid)
-    assert set(os.listdir("/dev/shm")) <= before
+    wait_for_empty_group(run.pid)
+    assert shared_files(run.pid) == []
     assert list(run_dir.glob("checkpoints/step_*.pt")) and not list(run_dir.glob("**/*.partial"))
     if ending == "exception":
         assert "broken on purpose" in err
@@ -79,14 +59,21 @@ def end_once(ending, run_dir):
         assert err.startswith("error: ") and err.count("\n") == 1, err
 
 
-def wait_for_metrics(run_dir, run=None):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (run is None or run.poll() is None):
-        metrics = run_dir / "metrics.jsonl"
-        if metrics.exists() and metrics.stat().st_size:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the run did not begin")
+def wait_for_metrics(run_dir, run):
+    metrics = run_dir / "metrics.jsonl"
+    wait_for_state(run, lambda: metrics.exists() and metrics.stat().st_size, "metrics")
+
+
+def wait_for_state(run, is_reached, what):
+    """Return when a run is so far; one that ends before is a failure."""
+
+    def look():
+        if is_reached():
+            return True
+        assert run.poll() is None, f"the run ended with status {run.poll()} before there were {what}"
+        return False
+
+    wait_until(look, what)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -103,22 +90,22 @@ def test_nothing_is_left_twenty_times(ending, tmp_path):
 
 def test_nothing_is_left_of_a_run_that_is_killed(tmp_path):
     """Nothing of it can run any more, yet its actors and what they were forked from end."""
-    before = set(os.listdir("/dev/shm"))
     with start(f"run_dir={tmp_path / 'run'}") as run:
         wait_for_metrics(tmp_path / "run", run)
-        assert len(group_members(run.pid)) >= 3
+        members = group_members(run.pid)
+        assert len(members) >= 3
         run.kill()
-        run.wait(10)
-        assert_group_is_empty(run.pid)
-    assert set(os.listdir("/dev/shm")) <= before
+        run.wait(PATIENCE)
+        wait_for_empty_group(run.pid)
+    assert shared_files(*members) == []
 
 
-def test_interrupted_at_once(tmp_path):
-    """Ctrl-C while the processes start."""
-    for delay in (0.2, 0.6, 1.0, 1.4, 2.0):
-        with start(f"run_dir={tmp_path / str(delay)}") as run:
-            time.sleep(delay)
-            os.killpg(run.pid, signal.SIGINT)
-            run.communicate(timeout=60)
-        assert run.returncode != 0
-        assert_group_is_empty(run.pid)
+@pytest.mark.parametrize("num_processes", [1, 3, 4, 5])
+def test_interrupted_at_once(num_processes, tmp_path):
+    """Ctrl-C while processes start: the learner, two that belong to the fork server, one actor, and another one."""
+    with start(f"run_dir={tmp_path / 'run'}", "num_actors=2", "envs_per_actor=8") as run:
+        wait_for_state(run, lambda: len(group_members(run.pid)) >= num_processes, f"{num_processes} processes")
+        os.killpg(run.pid, signal.SIGINT)
+        run.communicate(timeout=PATIENCE)
+    assert run.returncode != 0
+    wait_for_empty_group(run.pid)

@@ -17,6 +17,7 @@ from hsuanwu import cli
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.config import RUN_KEYS, register_groups
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -164,7 +165,7 @@ for arguments in json.loads(sys.argv[1]):
 def run(folder, *arguments):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=100
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
 
 

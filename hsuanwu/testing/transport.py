@@ -7,15 +7,14 @@ Each takes ``make``, which returns a new transport for a storage and a board::
 
 from __future__ import annotations
 
+import itertools
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import torch
 
-from hsuanwu.common.slab import TensorSpec
 from hsuanwu.common.spaces import Box, Discrete
-from hsuanwu.runtime.transport import ActorEnd, ActorError, LearnerEnd, StoppedError, Transport
+from hsuanwu.runtime.transport import ActorEnd, ActorError, ActorProgram, LearnerEnd, StoppedError, Transport
 from hsuanwu.runtime.weights import WeightBoard, Weights
 from hsuanwu.xploit.storage import TrajectoryStorage
 
@@ -23,7 +22,9 @@ MakeTransport = Callable[[TrajectoryStorage, WeightBoard], Transport]
 
 _NUM_ACTORS, _NUM_STEPS, _NUM_ENVS, _NUM_SLOTS = 2, 3, 4, 4
 _WEIGHT_SHAPE = (200, 50)
-_PATIENCE_SECONDS = 10.0
+_MANY_VERSIONS = 1_000
+_PATIENCE_SECONDS = 120.0
+"""A deadline that ends a hang; how long anything takes is not looked at."""
 
 
 class CountingProgram:
@@ -31,11 +32,11 @@ class CountingProgram:
 
     Args:
         fail_at: the rollout before which it raises an exception; None for never.
-        sleep_at: the rollout before which it falls asleep for a very long time; None for never.
+        hang_at: the rollout before which it hangs for ever; None for never.
     """
 
-    def __init__(self, fail_at: int | None = None, sleep_at: int | None = None) -> None:
-        self._fail_at, self._sleep_at = fail_at, sleep_at
+    def __init__(self, fail_at: int | None = None, hang_at: int | None = None) -> None:
+        self._fail_at, self._hang_at = fail_at, hang_at
 
     def run(self, end: ActorEnd, index: int) -> Iterator[None]:
         """Fill slots as actor ``index``."""
@@ -44,8 +45,8 @@ class CountingProgram:
         while (slot := end.acquire()) is not None:
             if rollout == self._fail_at:
                 raise ValueError(f"rollout {rollout} of actor {index} fails on purpose")
-            if rollout == self._sleep_at:
-                time.sleep(1e6)
+            if rollout == self._hang_at:
+                threading.Event().wait()
             found = end.weights(version)
             if found is not None:
                 version, weight = found.version, found.tensors["weight"]
@@ -75,7 +76,7 @@ def check_transport(make: MakeTransport) -> None:
 
 def check_delivery(make: MakeTransport) -> None:
     """Each rollout arrives once, unchanged while the learner holds it, in the order of its actor."""
-    with _Launched(make, CountingProgram()) as end:
+    with Launched(make, CountingProgram()) as end:
         seen = dict.fromkeys(range(_NUM_ACTORS), 0)
         handed_out = dict.fromkeys(range(_NUM_SLOTS), 1)
         for _ in range(20):
@@ -93,11 +94,11 @@ def check_delivery(make: MakeTransport) -> None:
 
 def check_weights(make: MakeTransport) -> None:
     """Versions never go back, are never torn, and are no older in a slot than its last release."""
-    with _Launched(make, CountingProgram()) as end:
+    with Launched(make, CountingProgram()) as end:
         last = dict.fromkeys(range(_NUM_ACTORS), 0)
         released = dict.fromkeys(range(_NUM_SLOTS), 0)
         for version in range(1, 60):
-            end.publish(_weights(version))
+            end.publish(make_weights(version))
             (slot,) = end.collect(1)
             acted = int(slot.trajectory.policy_version[0])
             low, high = slot.trajectory.observation[..., 0].unique(), slot.trajectory.observation[..., 1].unique()
@@ -109,26 +110,25 @@ def check_weights(make: MakeTransport) -> None:
 
 
 def check_concurrency(make: MakeTransport) -> None:
-    """Actors act between two calls of ``collect`` if, and only if, the transport says that they are concurrent."""
-    launched = _Launched(make, CountingProgram())
+    """Actors act between two calls of ``collect`` if, and only if, the transport says that they are concurrent.
+
+    Then some slot of many holds weights older than those that were put up just before it was asked for.
+    """
+    launched = Launched(make, CountingProgram())
     with launched as end:
-        end.release(end.collect(1))
-        lags = []
-        for version in range(1, 5):
-            time.sleep(0.1 * version)
-            end.publish(_weights(version))
+        for version in range(1, _MANY_VERSIONS):
+            end.publish(make_weights(version))
             (slot,) = end.collect(1)
-            lags.append(version - int(slot.trajectory.policy_version[0]))
+            lag = version - int(slot.trajectory.policy_version[0])
             end.release([slot])
-            if lags[-1] > 0:
+            if lag > 0:
                 break
-        acted_meanwhile = lags[-1] > 0
-        assert acted_meanwhile == launched.transport.is_concurrent, f"is_concurrent is wrong: lags of {lags} versions"
+        assert (lag > 0) == launched.transport.is_concurrent, f"is_concurrent is wrong: version {version} lags by {lag}"
 
 
 def check_dead_actor(make: MakeTransport) -> None:
     """An exception in an actor reaches ``collect`` with its traceback."""
-    with _Launched(make, CountingProgram(fail_at=2)) as end:
+    with Launched(make, CountingProgram(fail_at=2)) as end:
         try:
             for _ in range(10):
                 end.release(end.collect(1))
@@ -141,19 +141,18 @@ def check_dead_actor(make: MakeTransport) -> None:
 def check_stop(make: MakeTransport) -> None:
     """``stop`` ends a ``collect`` that goes on in another thread, and refuses any later one."""
     for is_starved in (False, True):
-        launched = _Launched(make, CountingProgram())
+        launched = Launched(make, CountingProgram())
         with launched as end:
             held = end.collect(_NUM_SLOTS) if is_starved else []
-            caught: list[Exception] = []
-            thread = threading.Thread(target=_collect_for_ever, args=(end, caught), daemon=True)
-            thread.start()
-            time.sleep(0.2)
+            collector = _Collector(end, num_before=0 if is_starved else 3)
+            collector.start()
+            assert collector.is_under_way.wait(_PATIENCE_SECONDS), "collect returned nothing"
             end.stop()
             end.stop()
-            thread.join(_PATIENCE_SECONDS)
-            assert not thread.is_alive(), "collect went on after stop"
+            collector.join(_PATIENCE_SECONDS)
+            assert not collector.is_alive(), "collect went on after stop"
             if launched.transport.is_concurrent or not is_starved:
-                assert isinstance(caught[0], StoppedError), f"collect ended with {caught[0]!r}"
+                assert isinstance(collector.error, StoppedError), f"collect ended with {collector.error!r}"
             end.release(held)
             for _ in range(2):
                 try:
@@ -165,36 +164,32 @@ def check_stop(make: MakeTransport) -> None:
 
 def check_close(make: MakeTransport) -> None:
     """A transport can be closed before it is launched, twice, and while the learner holds slots."""
-    storage, board = _storage(shared=True), _board(shared=True)
+    storage, board = make_storage(shared=True), make_board(shared=True)
     make(storage, board).close()
     transport = make(storage, board)
-    board.publish(_weights(0))
+    board.publish(make_weights(0))
     transport.launch(CountingProgram(), _NUM_ACTORS).collect(1)
     transport.close()
     transport.close()
 
 
-def _storage(shared: bool) -> TrajectoryStorage:
-    return TrajectoryStorage(
-        Box(-1, 1, (2,)), Discrete(3), _NUM_STEPS, _NUM_ENVS, _NUM_ACTORS, (), shared, _NUM_SLOTS // _NUM_ACTORS
-    )
+class Launched:
+    """A transport that is launched with version 0 of the weights on entry, which gives its learner's end.
 
+    On exit it is closed.
 
-def _board(shared: bool) -> WeightBoard:
-    return WeightBoard({"weight": torch.zeros(TensorSpec(_WEIGHT_SHAPE, torch.float32).shape)}, shared)
+    Args:
+        make: makes the transport.
+        program: what each of two actors does.
 
+    Attributes:
+        transport: the transport.
+    """
 
-def _weights(version: int) -> Weights:
-    return Weights(version, {"weight": torch.full(_WEIGHT_SHAPE, float(version))})
-
-
-class _Launched:
-    """A transport that is launched with version 0 of the weights on entry, and closed on exit."""
-
-    def __init__(self, make: MakeTransport, program: CountingProgram) -> None:
-        board = _board(shared=True)
-        board.publish(_weights(0))
-        self.transport = make(_storage(shared=True), board)
+    def __init__(self, make: MakeTransport, program: ActorProgram) -> None:
+        board = make_board(shared=True)
+        board.publish(make_weights(0))
+        self.transport = make(make_storage(shared=True), board)
         self._program = program
 
     def __enter__(self) -> LearnerEnd:
@@ -204,9 +199,39 @@ class _Launched:
         self.transport.close()
 
 
-def _collect_for_ever(end: LearnerEnd, caught: list[Exception]) -> None:
-    try:
-        while True:
-            end.release(end.collect(1))
-    except Exception as error:
-        caught.append(error)
+def make_storage(shared: bool) -> TrajectoryStorage:
+    """Return four slots of two actors, of three steps in four environments each, that ``CountingProgram`` fills."""
+    return TrajectoryStorage(
+        Box(-1, 1, (2,)), Discrete(3), _NUM_STEPS, _NUM_ENVS, _NUM_ACTORS, (), shared, _NUM_SLOTS // _NUM_ACTORS
+    )
+
+
+def make_board(shared: bool) -> WeightBoard:
+    """Return a board for what ``make_weights`` returns; nothing has been put up yet."""
+    return WeightBoard({"weight": torch.zeros(_WEIGHT_SHAPE)}, shared)
+
+
+def make_weights(version: int) -> Weights:
+    """Return weights that are equal to their version everywhere, so that half of one is seen as such."""
+    return Weights(version, {"weight": torch.full(_WEIGHT_SHAPE, float(version))})
+
+
+class _Collector(threading.Thread):
+    """Collects until that fails; ``is_under_way`` is set when it collects for the next time after ``num_before``."""
+
+    def __init__(self, end: LearnerEnd, num_before: int) -> None:
+        super().__init__(daemon=True)
+        self.is_under_way = threading.Event()
+        self.error: Exception | None = None
+        self._end, self._num_before = end, num_before
+
+    def run(self) -> None:
+        """Collect, and give back at once."""
+        try:
+            for number in itertools.count():
+                if number == self._num_before:
+                    self.is_under_way.set()
+                self._end.release(self._end.collect(1))
+        except Exception as error:
+            self.error = error
+            self.is_under_way.set()

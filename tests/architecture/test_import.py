@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import hsuanwu
+from tests.waiting import PATIENCE
 
 OPTIONAL = {"ale_py", "dm_control", "imageio", "minatar", "minigrid", "ray"}
 """Libraries of extras: only for want of one of these may a module fail to import."""
@@ -53,7 +54,7 @@ print(json.dumps([name for name in before if before[name] != after[name]]))
 def changes(lines):
     """Return what a fresh process looks like differently after it has run ``lines``."""
     command = [sys.executable, "-c", PROBE, json.dumps(lines), json.dumps(sorted(OPTIONAL))]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 

@@ -83,3 +83,29 @@ def test_instantiations(bad):
 def test_house_imports(bad):
     assert rules.house_imports(bad)
     assert rules.house_imports("import torch\nfrom hsuanwurst import x") == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "time.sleep(1)",
+        "from time import sleep as rest",
+        "from time import time",
+        "x = time.time() - start",
+        "start = perf_counter()",
+        "Process(target=time.sleep, args=(1,))",
+        "datetime.datetime.now()",
+        "threading.Timer(1, f).start()",
+        "assert event.wait(10)",
+        "thread.join(0.5)",
+        "process.communicate(timeout=5)",
+        "CODE = 'import time; time.sleep(1)'",
+        "def f():\n    run(f'time.sleep({x})')",
+        "CODE = '''\n    import time\n    time.sleep(1)\n'''",
+    ],
+)
+def test_clocks(bad):
+    ((function, _),) = rules.clocks(bad)
+    assert function == ("f" if bad.startswith("def f") else "<module>")
+    good = "event.wait(60)\nthread.join()\n', '.join(x)\nprocess.wait(PATIENCE)\ntime.now\nx.time = 1\n"
+    assert rules.clocks(good + "patch(x, 'perf_counter', virtual)\ny = 'sleep (at night)'") == []

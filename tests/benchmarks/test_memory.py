@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 
 import memory
 import process_tree
 import pytest
 
-from tests.test_faults import assert_group_is_empty
+from tests.processes import wait_for_empty_group
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_anonymous_memory_grows_with_what_is_allocated():
@@ -42,10 +42,9 @@ def test_a_run_that_ends_is_an_error(monkeypatch):
 def test_a_measurement_that_is_terminated_leaves_nothing_running():
     command = [sys.executable, memory.__file__, "impala_cartpole", "--overrides", "num_actors=2", "envs_per_actor=8"]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while len(process_tree.descendants(process.pid)) < 4 and time.monotonic() < deadline:  # learner, server, actors
-            time.sleep(0.1)
+        # learner, server, actors
+        wait_until(lambda: len(process_tree.descendants(process.pid)) >= 4, "the processes of a run")
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1 and err.splitlines()[-1] == "error: terminated"
-    assert_group_is_empty(process.pid)
+    wait_for_empty_group(process.pid)

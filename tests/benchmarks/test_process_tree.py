@@ -10,41 +10,51 @@ import pytest
 from process_tree import ProgramError
 
 from tests.benchmarks.conftest import BENCHMARKS
+from tests.processes import is_alive
+from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).parents[2]
 
 # A child in a session of its own outlives its parent, as Ray's processes do.
 ORPHAN = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+import signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
 print(child.pid, flush=True)
-time.sleep({sleep})
-sys.exit({status})
+{rest}
 """
 
 # The reaper ends every child of its process, so each case has a process of its own.
 CASE = """
-import sys, process_tree
+import os, subprocess, sys, types
+from pathlib import Path
+import process_tree
+from tests.waiting import wait_until
+
+code, folder, pace = sys.argv[1:]
+if pace == "time stands still":
+    until_a_child_ends = lambda _: os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+    process_tree.time = types.SimpleNamespace(monotonic=lambda: 0.0, sleep=until_a_child_ends)
+elif pace == "time is up when something is printed":
+    def wait(process, seconds):
+        wait_until((Path(folder) / "stdout.txt").read_text, "output")
+        raise subprocess.TimeoutExpired(process.args, seconds)
+
+    subprocess.Popen.wait = wait
 process_tree.adopt_orphans()
 try:
-    print(process_tree.run([sys.executable, "-c", sys.argv[1]], cwd=sys.argv[2], seconds=float(sys.argv[3])))
+    print(process_tree.run([sys.executable, "-c", code], cwd=folder, seconds=600.0))
 except process_tree.ProgramError as error:
     print("error:", error)
 """
 
 
-def case(code, folder, seconds=30.0):
+def case(code, folder, pace="as usual"):
     """Return the lines that a run of ``code`` gives."""
-    command = [sys.executable, "-c", CASE, code, str(folder), str(seconds)]
-    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    command = [sys.executable, "-c", CASE, code, str(folder), pace]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(BENCHMARKS), str(ROOT)])}
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
     ).stdout.split("\n")
-
-
-def is_alive(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -53,22 +63,23 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @linux
 @pytest.mark.parametrize("status", [0, 3])
 def test_orphans_are_ended(tmp_path, status):
-    case(ORPHAN.format(sleep=0, status=status), tmp_path)
+    case(ORPHAN.format(rest=f"sys.exit({status})"), tmp_path)
     assert not is_alive(int((tmp_path / "stdout.txt").read_text()))
 
 
 @linux
 def test_what_ends_by_itself_is_let_end(tmp_path):
     """Torch's shared memory is freed by a process that outlives its users for a moment."""
-    slow = "import pathlib, time; time.sleep(0.5); pathlib.Path('freed').touch()"
-    case(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {slow!r}])", tmp_path)
+    slow = "import pathlib, sys; sys.stdin.read(); pathlib.Path('freed').touch()"  # when the program has ended
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {slow!r}], stdin=subprocess.PIPE)"
+    case(program, tmp_path, "time stands still")
     assert (tmp_path / "freed").exists()
 
 
 @linux
 def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
-    lines = case(ORPHAN.format(sleep=60, status=0), tmp_path, seconds=1.0)
-    assert lines[0] == "error: not finished after 1 s"
+    lines = case(ORPHAN.format(rest="signal.pause()"), tmp_path, "time is up when something is printed")
+    assert lines[0] == "error: not finished after 600 s"
     assert not is_alive(int((tmp_path / "stdout.txt").read_text()))
 
 
@@ -98,8 +109,8 @@ def test_last_line(text, line):
 def test_descendants_are_children_and_their_children():
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'input()']).wait()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as child:
-        while len(found := process_tree.descendants(child.pid)) < 1:
-            pass
+        wait_until(lambda: process_tree.descendants(child.pid), "a child's child")
+        found = process_tree.descendants(child.pid)
         assert child.pid in process_tree.descendants(os.getpid())
         assert set(found) < set(process_tree.descendants(os.getpid()))
         child.communicate(b"\n")

@@ -15,6 +15,7 @@ from hsuanwu.engine.build import build_agent, build_runtime, check_run_keys
 from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.config import RUN_KEYS, complete, register_groups
 from hsuanwu.engine.signatures import wiring_names
+from tests.waiting import PATIENCE
 
 RECIPES = sorted(path.name.removesuffix(".yaml") for path in (resources.files("hsuanwu.cfgs") / "experiment").iterdir())
 
@@ -109,7 +110,7 @@ def test_a_stranger_composes_our_groups_with_her_own(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     assert "steps 3" in result.stdout

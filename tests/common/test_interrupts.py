@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from hsuanwu.common.interrupts import interrupts_held
+from tests.waiting import join
 
 
 class Stopped(BaseException):
@@ -83,5 +84,5 @@ def test_in_other_threads_nothing_is_done():
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(10)
+    join(thread)
     assert found == before

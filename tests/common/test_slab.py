@@ -9,6 +9,8 @@ import torch
 
 from hsuanwu.common.slab import Slab, TensorSpec
 from tests.common.child import write_and_wait
+from tests.processes import DEV_SHM, shared_files
+from tests.waiting import PATIENCE, wait_for
 
 SPECS = {
     "x": TensorSpec((2, 3), torch.float32),
@@ -19,7 +21,6 @@ SPECS = {
     "halves": TensorSpec((3,), torch.bfloat16),
     "words": TensorSpec((2,), torch.uint16),
 }
-DEV_SHM = Path("/dev/shm")
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -68,33 +69,27 @@ def test_a_copy_has_memory_of_its_own():
     assert not np.shares_memory(twin.tensors["x"].numpy(), slab.tensors["x"].numpy())
 
 
-def shared_files(*pids):
-    """Return the names of shared memory that this process, or one of ``pids``, made."""
-    ours = tuple(f"torch_{pid}_" for pid in (os.getpid(), *pids))
-    return [path.name for path in DEV_SHM.iterdir() if path.name.startswith(ours)]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no /dev/shm to look at")
 def test_a_shared_block_is_seen_in_a_spawned_process_and_has_no_name():
     context = torch.multiprocessing.get_context("spawn")
     may_write, is_written = context.Event(), context.Event()
     slab = Slab(SPECS, shared=True)
-    assert shared_files() == [], "a name while only we map it"
+    assert shared_files(os.getpid()) == [], "a name while only we map it"
     child = context.Process(target=write_and_wait, args=(slab, may_write, is_written))
     child.start()
     try:
         slab.tensors["x"].fill_(1.0)
         may_write.set()
-        assert is_written.wait(60)
+        wait_for(is_written, "what the other process writes")
         assert slab.tensors["x"].eq(2.0).all() and slab.tensors["flags"].tolist() == [False, True, False, False, False]
-        assert shared_files(child.pid) == [], "a name while two processes map it"
+        assert shared_files(os.getpid(), child.pid) == [], "a name while two processes map it"
         maps = Path(f"/proc/{child.pid}/maps").read_text()
         lines = [line for line in maps.splitlines() if str(DEV_SHM / "torch_") in line]
         assert lines and all(line.endswith("(deleted)") for line in lines)
         child.kill()
-        child.join(30)
-        assert shared_files(child.pid) == [], "a killed process left a name"
+        child.join(PATIENCE)
+        assert shared_files(os.getpid(), child.pid) == [], "a killed process left a name"
         assert slab.tensors["x"].eq(2.0).all()
     finally:
         child.kill()
-        child.join(30)
+        child.join(PATIENCE)

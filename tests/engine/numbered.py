@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 
 import torch
 
@@ -33,7 +32,7 @@ class NumberedProgram:
             if rollout == self.fail_at:
                 raise ValueError("broken on purpose")
             if rollout == self.hang_at:
-                time.sleep(1e6) if self.release is None else self.release.wait()
+                (self.release or threading.Event()).wait()
             trajectory = slot.trajectory
             for tensor in (trajectory.observation, trajectory.reward, trajectory.last_reward, trajectory.log_prob):
                 tensor.fill_(rollout)

@@ -13,8 +13,10 @@ from hsuanwu.engine.build import build_agent
 from hsuanwu.engine.calibration import calibrated
 from hsuanwu.engine.config import complete, resumed
 from hsuanwu.engine.precision import few_envs
+from tests.engine.slow import VirtualTime
 
 AUTO = ("num_actors=auto", "envs_per_actor=auto")
+ACT_SECONDS = measurement.act_seconds
 CHOSEN = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
 BIG = "encoder.hidden_dims=[512,512]"
 
@@ -436,11 +438,15 @@ def test_environments_that_wait_are_spread_over_more_actors_than_cores(concurren
         assert result.num_actors * result.envs_per_actor * result.storage.slots_per_actor <= 16
 
 
-def test_an_environment_that_sleeps_is_measured_as_waiting(concurrent):
-    wrapper = "env.wrappers=[{path: tests.engine.sleepy.Sleepy, kwargs: {seconds: 0.01}}]"
+@pytest.mark.parametrize(("processor", "idle"), [(0.001, 0.9), (0.008, 0.0)])
+def test_an_environment_that_waits_is_measured_as_waiting(concurrent, costs, monkeypatch, processor, idle):
+    for module in (calibration, measurement):
+        monkeypatch.setattr(module, "perf_counter", lambda: VirtualTime.wall)
+        monkeypatch.setattr(module, "process_time", lambda: VirtualTime.processor)
+    monkeypatch.setattr(measurement, "act_seconds", ACT_SECONDS)
+    wrapper = f"env.wrappers=[{{path: tests.engine.slow.Slow, kwargs: {{wall: 0.01, processor: {processor}}}}}]"
     _, report = calibrated(concurrent("env=gymnasium", "env.id=CartPole-v1", wrapper))
-    assert report["idle"] > 0.8
-    assert calibrated(concurrent())[1]["idle"] == 0.0
+    assert report["idle"] == pytest.approx(idle)
 
 
 @pytest.mark.parametrize(("seconds_of_a_step", "warned"), [(0.2, True), (0.01, False)])

@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import yaml
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, EnvironmentWarning
 from hsuanwu.engine import DistributedTrainer
+from hsuanwu.engine.batches import DirectBatches
 from hsuanwu.engine.checkpoint import list_checkpoints
+from tests.engine.counted import Counted
 
 TIMED = ("second", "updates_per")
 
@@ -78,14 +81,6 @@ def test_process_transport_trains_and_leaves_nothing(composed):
     assert all(line["policy_lag"] >= 0 for line in read_metrics(trainer.folder.path))
 
 
-def test_time_adds_up(composed):
-    trainer = DistributedTrainer(composed("total_steps=4000", "log_interval=500"))
-    trainer.train()
-    for line in read_metrics(trainer.folder.path)[1:]:
-        learner = sum(v for k, v in line.items() if k.startswith("learner_") and k.endswith("_seconds"))
-        assert learner == pytest.approx(line["window_seconds"], rel=0.15)
-
-
 def test_resume_goes_on(composed):
     first = DistributedTrainer(composed("total_steps=600", "log_interval=200"))
     first.train()
@@ -98,6 +93,37 @@ def test_resume_goes_on(composed):
     second.train()
     steps = [line["step"] for line in read_metrics(second.folder.path)]
     assert steps == sorted(steps) and steps[-1] == second.clock.steps >= 1200
+
+
+def test_a_run_that_goes_on_does_not_see_its_beginning_again(composed, monkeypatch):
+    taken, right = [], DirectBatches.next
+
+    def take(batches):
+        taken.append(right(batches))
+        return taken[-1]
+
+    monkeypatch.setattr(DirectBatches, "next", take)
+    beginnings = []
+    for total_steps in (100, 200, 300):
+        taken.clear()
+        DistributedTrainer(composed(f"total_steps={total_steps}", "resume=true")).train()
+        beginnings.append(taken[0].observation[0].clone())
+    for one, other in combinations(beginnings, 2):
+        assert not (one == other).all(-1).any(), "an episode begins as another one did"
+
+
+def test_steps_are_those_that_environments_have_taken(composed, monkeypatch):
+    """The rows in which they ignore an action to begin anew are none."""
+    monkeypatch.setattr(Counted, "num_steps", 0)
+    wrapper = "env.wrappers=[tests.engine.counted.Counted]"
+    trainer = DistributedTrainer(composed("env=gymnasium", "env.id=CartPole-v1", wrapper, "log_interval=100"))
+    summary = trainer.train()
+    assert summary["steps"] == Counted.num_steps
+    lines = read_metrics(trainer.folder.path)
+    assert sum(line["episodes"] for line in lines) > 10, "there are such rows"
+    assert lines[-1]["step"] == Counted.num_steps
+    steps = sum(line["steps_per_second"] * line["window_seconds"] for line in lines)
+    assert steps == pytest.approx(Counted.num_steps)
 
 
 def test_a_run_that_died_before_its_first_checkpoint_begins_again(composed):

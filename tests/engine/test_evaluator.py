@@ -1,11 +1,14 @@
-"""Evaluation ends, whatever the environment does."""
+"""Evaluation plays as many episodes as it was asked for, tells what they gave, and ends."""
 
 import gymnasium
 import numpy as np
 import pytest
 
 from hsuanwu.common.errors import EnvironmentWarning
+from hsuanwu.common.protocols import Step
 from hsuanwu.engine import DistributedTrainer, evaluator, inspector
+from hsuanwu.xploit.policy import FeedForwardPolicy
+from tests.runtime.test_actor import ACTION, OBSERVATION, make_policy
 
 
 class Endless(gymnasium.Env):
@@ -65,3 +68,43 @@ def test_where_none_ended_in_training_none_is_begun(endless):
 
 def test_as_many_episodes_as_usual_where_the_configuration_says_none(endless):
     assert len(endless("env.kwargs.lengths=[3]", "eval_episodes=0").test().returns) == evaluator.EPISODES
+
+
+def length_of(i, episode):
+    return 1 + (i + 2 * episode) % 5
+
+
+class Scripted:
+    """Episode e of environment i takes ``1 + (i + 2 e) % 5`` steps, each with a reward of ``i + e / 8``."""
+
+    observation_space, action_space = OBSERVATION, ACTION
+
+    def __init__(self, num_envs, render=False):
+        self.num_envs = num_envs
+        self.episode, self.time, self.has_ended = np.zeros(num_envs, int), np.zeros(num_envs, int), np.zeros(num_envs)
+
+    def reset(self, seed):
+        return np.zeros((self.num_envs, 3), np.float32)
+
+    def step(self, action):
+        was_end = self.has_ended.astype(bool)
+        self.episode, self.time = self.episode + was_end, np.where(was_end, 0, self.time + 1)
+        indices, nothing = np.arange(self.num_envs), np.zeros(self.num_envs, bool)
+        self.has_ended = self.time == length_of(indices, self.episode)
+        reward = np.where(was_end, 0.0, indices + self.episode / 8)
+        return Step(np.zeros((self.num_envs, 3), np.float32), reward, self.has_ended, nothing)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("episodes", [1, 5, 128, 200, 300])
+def test_each_environment_plays_its_share_of_the_episodes(episodes):
+    """Whoever has short ones plays no more of them."""
+    found = evaluator.evaluate(make_policy(FeedForwardPolicy), Scripted, episodes, seed=1)
+    num_envs = min(episodes, evaluator.MAX_ENVS)
+    expected = []
+    for number in range(episodes):
+        episode, i = divmod(number, num_envs)
+        expected.append((length_of(i, episode) * (i + episode / 8), length_of(i, episode)))
+    assert sorted(zip(found.returns, found.lengths, strict=True)) == sorted(expected)

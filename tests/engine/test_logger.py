@@ -12,6 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.run_folder import RunFolder
+from tests.waiting import PATIENCE
 
 HEAD = "step,episode_return,episode_length"
 
@@ -153,6 +154,6 @@ def test_an_interrupt_anywhere_in_a_line_leaves_a_logger_that_closes(folder):
         again = interrupted(at, lambda logger=logger: logger.write(2, {"loss": 1.0}))
         closing = threading.Thread(target=logger.close, daemon=True)
         closing.start()
-        closing.join(10)
+        closing.join(PATIENCE)
         assert not closing.is_alive(), f"interrupted at line {at}"
     assert at > 10

@@ -9,6 +9,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Box, Dict
 from hsuanwu.env import DmControlEnvFactory
 from hsuanwu.testing.env import check_vector_env
+from tests.waiting import PATIENCE
 
 
 def test_missing_extra(monkeypatch):
@@ -125,7 +126,7 @@ class TestWithDmControl:
         if backend:
             environment["MUJOCO_GL"] = backend
         result = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100, check=True
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
         )
         lines = result.stdout.splitlines()
         refusal = "env.domain: dm_control cannot draw on this machine"

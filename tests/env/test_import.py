@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.waiting import PATIENCE
+
 CODE = """
 import sys
 for name in ("ale_py", "dm_control", "mujoco"):
@@ -19,5 +21,5 @@ except ValueError as error:
 
 
 def test_extras_are_imported_when_they_are_needed():
-    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=100, check=True)
+    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert result.stdout.strip() == "env.id: ale-py is not installed; pip install 'hsuanwu[atari]'"

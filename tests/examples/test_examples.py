@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "examples").glob("*.py"))
 TINY = ["total_steps=300", "num_actors=1", "envs_per_actor=4", "batch_size=4", "feature_dim=8", "learner_threads=1"]
@@ -47,7 +49,7 @@ def test_an_example_runs(name, command, tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     assert "return" in result.stdout

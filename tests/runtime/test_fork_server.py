@@ -1,5 +1,7 @@
 """Actors are forked from a process that knows what they need; it is there while somebody needs it."""
 
+import contextlib
+import importlib
 import json
 import multiprocessing
 import os
@@ -9,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ import pytest
 from hsuanwu.runtime import fork_server
 from hsuanwu.runtime.transport import ActorError, ProcessTransport
 from hsuanwu.testing import transport as contract
+from tests import processes
+from tests.processes import is_alive, wait_for_ends
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(not fork_server._CAN_FORK, reason="this system forks no actors")
 
@@ -33,21 +37,6 @@ def no_server_before_and_after():
     assert SERVER._forkserver_pid is None, "the server was left behind"
 
 
-def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert condition()
-
-
 class Look:
     """An actor that says, in the traceback of the exception that ends it, what it finds around itself."""
 
@@ -58,6 +47,7 @@ class Look:
             "path": sys.path,
             "random": [random.random(), float(np.random.random())],
             "threads": len(os.listdir("/proc/self/task")),
+            "imported in": getattr(sys.modules.get("imported_by_server"), "PROCESS", None),
             "ctrl-c is blocked": signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []),
         }
         raise ValueError(json.dumps(found))
@@ -68,7 +58,7 @@ def look(count=2):
     """Return what each of ``count`` actors finds."""
     found = []
     for _ in range(count):
-        transport = ProcessTransport(contract._storage(shared=True), contract._board(shared=True))
+        transport = ProcessTransport(contract.make_storage(shared=True), contract.make_board(shared=True))
         end = transport.launch(Look(), 2)
         with pytest.raises(ActorError) as caught:
             end.collect(1)
@@ -84,9 +74,27 @@ def test_the_last_to_release_it_stops_it():
     assert SERVER._forkserver_pid == pid
     fork_server.release()
     assert is_alive(pid)
-    start = time.monotonic()
     fork_server.release()
-    assert not is_alive(pid) and time.monotonic() - start < 0.5, "its imports are not waited for"
+    assert not is_alive(pid)
+
+
+@pytest.fixture
+def slow_import(tmp_path):
+    """Make a module, ``slow_import``, whose import ends when a pipe is closed; return the pipe's path."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "slow_import.py").write_text(f"open({str(pipe)!r}).read()\n")
+    return pipe
+
+
+def test_its_imports_are_not_waited_for(slow_import, monkeypatch):
+    monkeypatch.syspath_prepend(slow_import.parent)
+    monkeypatch.setattr(fork_server, "_NEEDED_BY_ACTORS", ["slow_import"])
+    fork_server.hold()
+    pid = SERVER._forkserver_pid
+    with slow_import.open("w"):  # opens when the import has begun
+        fork_server.release()
+        assert not is_alive(pid)
 
 
 def test_a_server_of_others_is_left_alone():
@@ -101,12 +109,12 @@ def test_a_server_of_others_is_left_alone():
 def test_a_server_that_others_use_is_left_alone():
     fork_server.hold()
     assert SERVER._preload_modules != fork_server._NEEDED_BY_ACTORS, "what others load is theirs"
-    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
+    process = multiprocessing.get_context("forkserver").Process(target=signal.pause)
     process.start()
     fork_server.release()
     assert is_alive(SERVER._forkserver_pid) and process.is_alive()
     process.terminate()
-    process.join()
+    process.join(PATIENCE)
     assert process.exitcode == -signal.SIGTERM
     SERVER._stop()
 
@@ -173,23 +181,26 @@ def test_the_environment_of_the_learner_stays_as_it_is(monkeypatch):
         assert dict(os.environ) == before
 
 
-def test_the_server_has_one_thread_and_forks_what_is_imported(monkeypatch):
+def test_the_server_has_one_thread_and_forks_what_it_has_imported(monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "imported_by_server.py").write_text("import os\nPROCESS = os.getpid()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    needed = [*fork_server._NEEDED_BY_ACTORS, "imported_by_server"]
+    monkeypatch.setattr(fork_server, "_NEEDED_BY_ACTORS", needed)
     fork_server.hold()
     try:
-        start, most_threads = time.perf_counter(), 0
-        while time.perf_counter() - start < 1.5:  # it imports
-            most_threads = max(most_threads, len(os.listdir(f"/proc/{SERVER._forkserver_pid}/task")))
-            time.sleep(0.01)
-        look(1)
-        first = time.perf_counter() - start
-        assert most_threads == 1, "threads do not survive a fork"
-        start = time.perf_counter()
         (found,) = look(1)
-        assert time.perf_counter() - start < max(0.5, first / 2)
+        assert found["imported in"] == SERVER._forkserver_pid
+        assert len(os.listdir(f"/proc/{SERVER._forkserver_pid}/task")) == 1, "threads do not survive a fork"
         assert found["threads"] == 1
     finally:
         fork_server.release()
+
+
+@pytest.mark.parametrize("name", fork_server._NEEDED_BY_ACTORS)
+def test_what_it_imports_is_there(name):
+    """It says nothing of a module that it cannot find."""
+    importlib.import_module(name)
 
 
 def test_it_imports_what_its_parent_would(tmp_path):
@@ -213,55 +224,65 @@ def test_it_imports_what_its_parent_would(tmp_path):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (result.stdout, result.stderr) == ("2\n", "")
 
 
 PARENT = textwrap.dedent("""
-    import sys, time
+    import multiprocessing, signal, sys
     from hsuanwu.runtime import fork_server
-    fork_server.hold()
-    print(fork_server._SERVER._forkserver_pid, flush=True)
-    time.sleep(float(sys.argv[1]))
+
+    if __name__ == "__main__":
+        moment, end = sys.argv[1:]
+        if moment == "importing":
+            fork_server._NEEDED_BY_ACTORS[:] = ["slow_import"]
+        fork_server.hold()
+        if moment == "waiting":
+            process = multiprocessing.get_context("forkserver").Process(target=int)
+            process.start()
+            process.join()
+        print(fork_server._SERVER._forkserver_pid, flush=True)
+        if end == "wait":
+            signal.pause()
 """)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("seconds", [0, 1.5])
-def test_it_ends_with_its_parent(tmp_path, number, seconds):
-    """While it imports, and when it waits."""
-    script = tmp_path / "parent.py"
+@pytest.mark.parametrize("moment", ["importing", "waiting"])
+def test_it_ends_with_its_parent(slow_import, number, moment):
+    script = slow_import.with_name("parent.py")
     script.write_text(PARENT)
     with tempfile.TemporaryDirectory() as folder:  # what a killed parent leaves there is an empty folder
-        parent = subprocess.Popen(
-            [sys.executable, str(script), "60"],
+        parent = processes.start(
+            [sys.executable, str(script), moment, "wait"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TMPDIR": folder},
         )
         pid = int(parent.stdout.readline())
-        time.sleep(seconds)
-        parent.send_signal(number)
-        parent.communicate(timeout=20)
-        wait_for(lambda: not is_alive(pid), 5)
+        with slow_import.open("w") if moment == "importing" else contextlib.nullcontext():
+            parent.send_signal(number)
+            parent.wait(PATIENCE)
+        wait_for_ends([pid])
+        parent.communicate()
 
 
 def test_it_ends_with_a_parent_that_forgets_it(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    result = subprocess.run([sys.executable, str(script), "0"], capture_output=True, text=True, timeout=20, check=True)
-    wait_for(lambda: not is_alive(int(result.stdout)), 5)
+    command = [sys.executable, str(script), "anywhere", "end"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    wait_for_ends([int(result.stdout)])
     assert result.stderr == ""
 
 
 def test_ctrl_c_does_not_reach_it():
     fork_server.hold()
     pid = SERVER._forkserver_pid
-    os.kill(pid, signal.SIGINT)
-    look(1)
-    os.kill(pid, signal.SIGINT)
-    time.sleep(0.1)
-    assert is_alive(pid)
+    for _ in range(2):  # while it imports, and while it waits
+        os.kill(pid, signal.SIGINT)
+        look(1)
+        assert SERVER._forkserver_pid == pid and is_alive(pid), "another one had to be started"
     fork_server.release()

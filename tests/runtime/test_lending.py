@@ -1,6 +1,5 @@
 """Which slots are lent: two batches at any time, more only for a learner that would wait."""
 
-import time
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ from hsuanwu.common.spaces import Box, Discrete
 from hsuanwu.runtime.lending import Lending
 from hsuanwu.testing import transport as contract
 from hsuanwu.xploit.storage import TrajectoryStorage
+from tests.runtime.announced import Announced
 
 
 def slots_of(num_actors, slots_per_actor):
@@ -55,27 +55,28 @@ def test_a_batch_may_be_several_slots(batch, lent):
 @pytest.mark.parametrize("name", ["process", "thread"])
 @pytest.mark.parametrize(("num_actors", "slots_per_actor", "batch"), [(2, 2, 1), (1, 8, 2), (2, 8, 4)])
 def test_data_stay_fresh_where_the_learner_is_the_bottleneck(name, num_actors, slots_per_actor, batch):
-    """Four batches of slots, and actors that fill whatever they get at once, several slots of a batch too."""
+    """Four batches of slots, and updates as long as actors need for all that they have got, however many slots."""
     storage = TrajectoryStorage(Box(-1, 1, (2,)), Discrete(3), 3, 4, num_actors, (), True, slots_per_actor)
-    board = contract._board(shared=True)
-    board.publish(contract._weights(0))
-    transport = options("transport")[name](storage, board)
+    board = contract.make_board(shared=True)
+    board.publish(contract.make_weights(0))
+    transport, program = options("transport")[name](storage, board), Announced(contract.CountingProgram())
     with closing(transport):
-        end, lags = transport.launch(contract.CountingProgram(), num_actors), []
+        end, lags = transport.launch(program, num_actors), []
         for version in range(12):
             slots = end.collect(batch)
             lags.append(max(version - int(slot.trajectory.policy_version[0]) for slot in slots))
             end.release(slots)
-            time.sleep(0.05)  # the update
-            end.publish(contract._weights(version + 1))
+            program.wait_until_all_are_filled(end, (version + 1) * batch)  # meanwhile, the update
+            end.publish(contract.make_weights(version + 1))
     assert max(lags[5:]) <= 2, lags
 
 
 @pytest.mark.parametrize("name", ["process", "thread"])
 def test_a_learner_that_would_wait_gets_slots_filled_that_were_kept_back(name):
-    with contract._Launched(options("transport")[name], contract.CountingProgram()) as end:
-        for _ in range(5):
+    program = Announced(contract.CountingProgram())
+    with contract.Launched(options("transport")[name], program) as end:
+        for number in range(5):
             slots = end.collect(1)
-            time.sleep(0.05)  # data wait by now: slots are kept back
+            program.wait_until_all_are_filled(end, number + 1)  # data wait: slots are kept back
             end.release(slots)
         assert sorted(actors(end.collect(4))) == [0, 0, 1, 1]

@@ -15,6 +15,7 @@ from hsuanwu.common.protocols import Step
 from hsuanwu.env import AtariEnvFactory, NativeVectorEnv, SerialVectorEnv, as_vector_env
 from hsuanwu.env.probes import CounterEnv
 from hsuanwu.runtime.stepper import NativeStepper, SerialStepper, ThreadStepper, make_stepper
+from tests.waiting import PATIENCE, wait_for
 
 ACTION = np.zeros(2, int)
 
@@ -35,7 +36,7 @@ class Plain:
 
     def step(self, action):
         self.begun.set()
-        assert self.go.wait(10)
+        wait_for(self.go, "leave to step")
         self.thread, self.steps = threading.current_thread(), self.steps + 1
         if self.is_broken:
             self.break_down()
@@ -144,7 +145,8 @@ def test_a_thread_steps_while_the_caller_does_something_else():
     stepper = ThreadStepper(env)
     for count in (1, 2):
         stepper.send(ACTION, None)
-        assert env.begun.wait(10) and env.steps == count - 1
+        wait_for(env.begun, "a step")
+        assert env.steps == count - 1
         env.go.set()
         assert stepper.receive().observation[0, 0] == count
         assert env.thread is not threading.current_thread()
@@ -175,37 +177,45 @@ def test_an_exception_reaches_the_caller_with_its_traceback(make):
     stepper.close()
 
 
-def test_close_waits_for_the_step_and_ends_the_thread():
+def test_close_waits_for_the_step_and_ends_the_thread(monkeypatch):
     env = Plain()
     env.go.clear()
     stepper = ThreadStepper(env)
     stepper.send(ACTION, None)
-    assert env.begun.wait(10)
-    threading.Timer(0.1, env.go.set).start()
+    wait_for(env.begun, "a step")
+    join_thread = stepper._thread.join
+
+    def join():
+        env.go.set()  # the step ends when it is waited for, and no sooner
+        join_thread()
+
+    monkeypatch.setattr(stepper._thread, "join", join)
     stepper.close()
     assert env.steps == 1 and not env.thread.is_alive()
     stepper.close()
 
 
 HANGING = """
-    import threading, time
+    import threading
     from hsuanwu.runtime.stepper import ThreadStepper
+
+    has_begun = threading.Event()
 
     class Env:
         def step(self, action):
-            time.sleep(1e6)
+            has_begun.set()
+            threading.Event().wait()
 
     stepper = ThreadStepper(Env())
     stepper.send(None, None)
-    time.sleep(0.1)
+    has_begun.wait()
     threading.Thread(target=stepper.close, daemon=True).start()
 """
 
 
 def test_a_step_that_never_ends_does_not_keep_python_alive():
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(HANGING)], timeout=60, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", textwrap.dedent(HANGING)]
+    result = subprocess.run(command, timeout=PATIENCE, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
 
 

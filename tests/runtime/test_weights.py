@@ -1,13 +1,13 @@
 """Weights are read whole or not at all."""
 
-import time
-
 import pytest
 import torch
 
 from hsuanwu.runtime.weights import WeightBoard, Weights
+from tests.waiting import PATIENCE, wait_for
 
 SHAPE = (300, 300)
+BURST = 50
 
 
 def board(shared=False):
@@ -90,36 +90,44 @@ class Unstamped(WeightBoard):
         return Weights(version, dict(zip(self._names, tensors, strict=True)))
 
 
-def read_many(x, ready, stop, torn, seen):
+class Reading:
+    """What a process that reads and one that writes say to each other."""
+
+    def __init__(self, context):
+        self.has_begun, self.stop = context.Event(), context.Event()
+        self.num_torn, self.num_seen, self.has_read = context.Value("i", 0), context.Value("i", 0), context.Semaphore(0)
+
+
+def read_many(x, reading):
     """Read until told to stop; count the versions that were not whole."""
-    ready.set()
+    reading.has_begun.set()
     version = -1
-    while not stop.is_set():
+    while not reading.stop.is_set():
         found = x.read(version)
         if found is not None:
             version = found.version
-            seen.value += 1
             is_whole = (found.tensors["a"] == version).all() and (found.tensors["b"] == version).all()
-            torn.value += not is_whole
+            reading.num_torn.value += not is_whole
+            reading.num_seen.value += 1
+            reading.has_read.release()
 
 
 def count_torn(x, enough):
     """Publish as fast as possible while another process reads, until ``enough`` says so; return (torn, seen)."""
     context = torch.multiprocessing.get_context("spawn")
-    ready, stop = context.Event(), context.Event()
-    torn, seen = context.Value("i", 0), context.Value("i", 0)
-    reader = context.Process(target=read_many, args=(x, ready, stop, torn, seen))
+    reading, version = Reading(context), 0
+    reader = context.Process(target=read_many, args=(x, reading))
     reader.start()
-    assert ready.wait(60)
-    version, deadline = 0, time.monotonic() + 60
-    while not (version > 1000 and enough(torn.value, seen.value)) and time.monotonic() < deadline:
-        x.publish(weights(version))
-        version += 1
-        if version % 50 == 0:  # where cores are few, a reader without a pause would hardly ever find a whole version
-            time.sleep(1e-3)
-    stop.set()
-    reader.join(30)
-    return torn.value, seen.value
+    wait_for(reading.has_begun, "a process that reads")
+    while version < 1000 or not enough(reading.num_torn.value, reading.num_seen.value):
+        for _ in range(BURST):
+            x.publish(weights(version))
+            version += 1
+        # where cores are few, nobody would ever find a whole version otherwise
+        assert reading.has_read.acquire(timeout=PATIENCE), "nothing is read"
+    reading.stop.set()
+    reader.join(PATIENCE)
+    return reading.num_torn.value, reading.num_seen.value
 
 
 def test_no_read_is_torn():

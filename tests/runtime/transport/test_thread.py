@@ -7,21 +7,22 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
 import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.runtime import group, inference
+from hsuanwu.runtime import group, inference, waiting
 from hsuanwu.runtime.transport import ActorError, ThreadTransport
 from hsuanwu.runtime.transport import thread as module
 from hsuanwu.runtime.weights import Weights
 from hsuanwu.testing import transport as contract
-from tests import test_faults
+from tests import processes, test_faults
 from tests.runtime.cpu_graph import CpuTorch
 from tests.runtime.test_zero_lag import TOLERANCE, largest_error
 from tests.runtime.test_zero_lag import program as whole_program
+from tests.runtime.watched import WatchedQueue
+from tests.waiting import PATIENCE, join
 
 
 def threads():
@@ -35,9 +36,9 @@ def nothing_is_left():
 
 
 def launch(program, **kwargs):
-    board = contract._board(shared=False)
-    board.publish(contract._weights(0))
-    transport = ThreadTransport(contract._storage(shared=False), board, **kwargs)
+    board = contract.make_board(shared=False)
+    board.publish(contract.make_weights(0))
+    transport = ThreadTransport(contract.make_storage(shared=False), board, **kwargs)
     return transport, transport.launch(program, 2)
 
 
@@ -115,8 +116,7 @@ def test_real_actors_that_replay_act_as_the_learner_learns(case, overlap, monkey
         assert largest_error(run) < TOLERANCE
         run.learner.actor.load_state_dict(changed(run.learner.learner))
         run.end.publish(Weights(1, run.learner.actor.state_dict()))
-        while run.collect().policy_version.min() < 1:
-            pass
+        run.collect_until_all_act_with(1)
         assert largest_error(run) < TOLERANCE
 
 
@@ -223,41 +223,43 @@ class Hanging:
 def test_an_actor_that_hangs_is_left_behind_and_ends_by_itself(monkeypatch):
     monkeypatch.setattr(module, "_JOIN_SECONDS", 0.2)
     hanging = Hanging()
-    transport, end = launch(hanging, timeout_seconds=0.3)
+    transport, end = launch(hanging)
     held = end.collect(1)
+    end._timeout_seconds = 0.3  # not from the beginning: actors may take their time to start
     with pytest.raises(TimeoutError, match="silent for 0.3 s.*transport.timeout_seconds"):
         end.collect(1)
-    start = time.monotonic()
     transport.close()
     transport.close()
-    assert time.monotonic() - start < 1
     end.release(held)
     left = threads()
     assert len(left) == 2 and all(thread.daemon for thread in left)
     hanging.let_go.set()
     for thread in left:
-        thread.join(5)
+        join(thread)
     assert hanging.acquired == [None] * 4
 
 
-def test_waiting_uses_no_processor_time():
-    """The actors wait for slots, then the learner for actors; neither spins."""
-    program = contract.CountingProgram()
-    transport, end = launch(program)
+def test_waiting_is_left_to_the_system(monkeypatch):
+    """The actors wait for slots, then the learner for actors: each asks once, and not again and again."""
+    monkeypatch.setattr(module, "SimpleQueue", WatchedQueue)
+    monkeypatch.setattr(waiting, "_SLICE_SECONDS", PATIENCE)
+    transport, end = launch(contract.CountingProgram())
     end.collect(4)
-    start = time.process_time()
-    time.sleep(0.7)
-    stopper = threading.Timer(0.8, end.stop)
+    for actor_end in transport._ends:
+        actor_end._free.wait_for_reader()
+        assert actor_end._free.num_gets == 3, "two slots, and none that comes"
+    num_gets = end._arrivals.num_gets
+    stopper = threading.Thread(target=lambda: (end._arrivals.wait_for_reader(), end.stop()))
     stopper.start()
     with pytest.raises(RuntimeError, match="stopped"):
         end.collect(1)
-    assert time.process_time() - start < 0.05
-    stopper.join()
+    assert end._arrivals.num_gets == num_gets + 1
+    join(stopper)
     transport.close()
 
 
 PARENT = textwrap.dedent("""
-    import signal, sys, time
+    import signal, sys
     from hsuanwu.testing import transport as contract
     from hsuanwu.runtime.transport import ThreadTransport, thread
 
@@ -271,60 +273,68 @@ PARENT = textwrap.dedent("""
 
     if __name__ == "__main__":
         signal.signal(signal.SIGTERM, terminate)
-        thread._JOIN_SECONDS = 0.5
-        sleep_at = None if sys.argv[1] == "None" else int(sys.argv[1])
-        transport = ThreadTransport(contract._storage(shared=False), contract._board(shared=False))
-        end = transport.launch(Program(sleep_at=sleep_at), 2)
-        print("launched", flush=True)
+        hang_at = None if sys.argv[1] == "None" else int(sys.argv[1])
+        if hang_at is not None:
+            thread._JOIN_SECONDS = 0.5
+        transport = ThreadTransport(contract.make_storage(shared=False), contract.make_board(shared=False))
+        end = transport.launch(Program(hang_at=hang_at), 2)
         if sys.argv[2] == "elsewhere":
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        print("collecting", flush=True)
         if sys.argv[2] != "forget":
             while True:
-                end.release(end.collect(1))
+                slots = end.collect(1)
+                print("collected", flush=True)
+                end.release(slots)
         end.collect(2)
 """)
 
 
-def run_parent(tmp_path, sleep_at, task, number=None, delay=0.5):
+def run_parent(tmp_path, hang_at, task, number=None, num_slots=0):
+    """Return status and errors of a program that gets a signal, if at all, when it has collected so many slots."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, str(script), str(sleep_at), task], **pipes) as parent:
-        assert parent.stdout.readline() == "launched\n"
-        start = time.monotonic()
+    with processes.start([sys.executable, str(script), str(hang_at), task], **pipes) as parent:
+        assert parent.stdout.readline() == "collecting\n"
+        for _ in range(num_slots):
+            assert parent.stdout.readline() == "collected\n"
         if number is not None:
-            time.sleep(delay)
             parent.send_signal(number)
-        _, err = parent.communicate(timeout=30)
-    return parent.returncode, time.monotonic() - start, err
+        _, err = parent.communicate(timeout=PATIENCE)
+    return parent.returncode, err
 
 
-@pytest.mark.parametrize("sleep_at", [None, 1], ids=["busy", "hanging"])
+HANGING = pytest.mark.parametrize("hang_at", [None, 1], ids=["busy", "hanging"])
+SLOTS_UNTIL_ALL_HANG = 2
+
+
+@HANGING
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
-def test_signals_reach_a_learner_that_waits(tmp_path, number, status, sleep_at):
-    found, seconds, err = run_parent(tmp_path, sleep_at, "collect", number)
-    assert found == status and seconds < 5, err
+def test_signals_reach_a_learner_that_waits(tmp_path, number, status, hang_at):
+    found, err = run_parent(tmp_path, hang_at, "collect", number, SLOTS_UNTIL_ALL_HANG)
+    assert found == status, err
     assert ("KeyboardInterrupt" in err) == (number == signal.SIGINT)
     assert "Fatal" not in err and "Exception ignored" not in err
 
 
 def test_a_signal_that_another_thread_gets_reaches_a_learner_that_waits(tmp_path):
-    status, seconds, err = run_parent(tmp_path, 1, "elsewhere", signal.SIGINT)
-    assert status in (1, -signal.SIGINT) and seconds < 5 and "KeyboardInterrupt" in err
+    status, err = run_parent(tmp_path, 1, "elsewhere", signal.SIGINT, SLOTS_UNTIL_ALL_HANG)
+    assert status in (1, -signal.SIGINT) and "KeyboardInterrupt" in err
 
 
-@pytest.mark.parametrize("sleep_at", [None, 1], ids=["busy", "hanging"])
-def test_a_program_that_forgets_to_close_ends(tmp_path, sleep_at):
-    status, seconds, err = run_parent(tmp_path, sleep_at, "forget")
-    assert (status, err) == (0, "closed. closed. " if sleep_at is None else "") and seconds < 5
+@HANGING
+def test_a_program_that_forgets_to_close_ends(tmp_path, hang_at):
+    assert run_parent(tmp_path, hang_at, "forget") == (0, "closed. closed. " if hang_at is None else "")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sleep_at", [None, 1], ids=["busy", "hanging"])
-def test_ends_at_any_moment(tmp_path, sleep_at):
+@HANGING
+def test_ends_at_any_moment(tmp_path, hang_at):
     for attempt in range(20):
-        status, seconds, err = run_parent(tmp_path, sleep_at, "collect", signal.SIGINT, delay=attempt * 0.013)
-        assert status == -signal.SIGINT and seconds < 5, err
+        num_slots = attempt if hang_at is None else attempt % (SLOTS_UNTIL_ALL_HANG + 1)
+        status, err = run_parent(tmp_path, hang_at, "collect", signal.SIGINT, num_slots)
+        assert status == -signal.SIGINT, err
         assert "Fatal" not in err, err
 
 
@@ -337,10 +347,10 @@ def test_whole_runs_end(ending, tmp_path, monkeypatch):
     arguments, number, expected = test_faults.ENDINGS[ending]
     with test_faults.start(*arguments, f"run_dir={tmp_path / 'run'}") as run:
         if number is not None:
-            test_faults.wait_for_metrics(tmp_path / "run")
+            test_faults.wait_for_metrics(tmp_path / "run", run)
             run.send_signal(number)
-        _, err = run.communicate(timeout=60)
+        _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == expected, err
     assert "Fatal" not in err and "terminate called" not in err
-    test_faults.assert_group_is_empty(run.pid)
+    processes.wait_for_empty_group(run.pid)
     assert list(tmp_path.glob("run/checkpoints/step_*.pt"))

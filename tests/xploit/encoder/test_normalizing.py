@@ -1,12 +1,20 @@
 """Observations of mean 0 and standard deviation 1, whatever they were."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import as_space
 from hsuanwu.testing.learner import update
-from hsuanwu.xploit.encoder import MixedPrecisionEncoder, NormalizingEncoder, default_encoder, normalized_space
+from hsuanwu.xploit.encoder import (
+    MixedPrecisionEncoder,
+    MlpEncoder,
+    NormalizingEncoder,
+    default_encoder,
+    normalized_space,
+)
 from hsuanwu.xploit.encoder.base import Encoder
 from hsuanwu.xploit.encoder.running_moments import RunningMoments
 from tests.xploit.learner.cases import batch_for
@@ -147,3 +155,25 @@ def test_an_update_takes_each_observation_in_once(use_lstm):
     for policy in (learner.learner, learner.actor):
         moments = policy.encoder.moments[0]
         assert float(moments.count) == len(seen) and torch.allclose(moments.mean, seen.mean(0))
+
+
+class Watched(MlpEncoder):
+    """Keeps what it was shown last."""
+
+    def forward(self, observation):
+        self.seen = observation
+        return super().forward(observation)
+
+
+def test_an_update_normalises_by_statistics_that_its_own_batch_is_part_of():
+    space = {"shape": (4,)}
+    inner, taken = Watched(normalized_space(space), 8), []
+    learner = make_learner(encoder=NormalizingEncoder(space, inner))
+    for seed in range(3):
+        batch = batch_for(learner, seed=seed)
+        batch = replace(batch, observation=batch.observation * (1 + seed) + 5 * seed)
+        update(learner, batch)
+        taken.append(batch.observation[:-1].flatten(0, 1).double())
+        so_far = torch.cat(taken)
+        expected = (batch.observation - so_far.mean(0)) / so_far.std(0, correction=0)
+        torch.testing.assert_close(inner.seen, expected.float().reshape(inner.seen.shape), rtol=1e-3, atol=1e-3)

@@ -12,6 +12,7 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.learner.optimizer import as_device, make_optimizer
+from tests.waiting import PATIENCE
 from tests.xploit.learner.cases import batch_for, make
 
 
@@ -131,7 +132,7 @@ print("torch._dynamo" in sys.modules)
 @pytest.mark.parametrize("last, expected", [("", "False"), ("torch.optim.SGD([weight])", "True")])
 def test_the_compiler_is_not_imported(last, expected):
     command = [sys.executable, "-c", EVERYTHING.format(last)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert result.stdout.split() == ["False", expected]
 
 

@@ -1,5 +1,6 @@
 """Rewards in units of the returns' standard deviation."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,19 @@ def test_rewards_are_divided_by_the_size_of_returns_so_far():
     found = update(learner, batch, NORMALIZED)
     assert found == pytest.approx(update(twin, replace(batch, reward=batch.reward / scale), cfgs_of()), rel=1e-4)
     assert float(learner.actor.reward_moments.count) == len(samples), "published with the weights"
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("reward", [1.0, -4.0])
+def test_a_reward_that_is_always_the_same_becomes_one_minus_the_discount(reward, discount):
+    """By hand: its discounted sum is ``reward / (1 - discount)``."""
+    learner, twin = make(), make()
+    batch = batch_for(learner)
+    never, always = torch.zeros_like(batch.is_first), torch.ones_like(batch.valid)
+    batch = replace(batch, is_first=never, terminated=never[1:], truncated=never[1:], valid=always)
+    given, expected = (torch.full_like(batch.reward, x) for x in (reward, math.copysign(1 - discount, reward)))
+    found = update(learner, replace(batch, reward=given), cfgs_of(normalize_reward=True, discount=discount))
+    assert found == pytest.approx(update(twin, replace(batch, reward=expected), cfgs_of(discount=discount)), rel=1e-4)
 
 
 def test_values_do_not_matter():

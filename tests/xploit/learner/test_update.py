@@ -4,7 +4,7 @@ import copy
 import math
 import types
 from dataclasses import fields, replace
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.encoder import MlpEncoder
+from tests.waiting import join, wait_for
 from tests.xploit.learner.cases import BOX, OBSERVATION, batch_for, cfgs_of, make
 
 
@@ -229,15 +230,33 @@ def test_an_update_publishes_all_weights_into_the_memory_of_the_actor():
     assert all(weight.requires_grad for weight in learner.learner.parameters())
 
 
+class WantedLock:
+    """A lock that says when it is asked for."""
+
+    def __init__(self):
+        self.itself, self.is_wanted = Lock(), Event()
+
+    def __enter__(self):
+        self.is_wanted.set()
+        self.itself.acquire()
+
+    def __exit__(self, *_):
+        self.itself.release()
+
+
 def test_threads_wait_for_the_lock(learner, batch):
-    lock, before = Lock(), copy.deepcopy(learner.learner.state_dict())
-    thread = Thread(target=update, args=(learner, batch), kwargs={"lock": lock})
-    with lock:
+    lock, before = WantedLock(), copy.deepcopy(learner.learner.state_dict())
+
+    def work():
+        update(learner, batch, lock=lock)
+        lock.is_wanted.set()  # or it never was
+
+    thread = Thread(target=work)
+    with lock.itself:
         thread.start()
-        thread.join(0.2)
-        assert thread.is_alive(), "the lock was not waited for"
+        wait_for(lock.is_wanted, "an update that asks for the lock")
         assert all(torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
-    thread.join(30)
+    join(thread)
     assert any(not torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
 
 
