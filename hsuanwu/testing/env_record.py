@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -95,14 +95,14 @@ def record(
     choose = action or (lambda t: random_action(env.action_space, env.num_envs, t))
     totals, lengths, ended = np.zeros(env.num_envs), np.zeros(env.num_envs, int), np.zeros(env.num_envs, bool)
     _see(found, env.reset(seed))
-    start = perf_counter()
+    start = time.perf_counter()
     for t in range(num_steps):
-        if perf_counter() - start > most_seconds:
+        if time.perf_counter() - start > most_seconds:
             break
         renew()
-        before = perf_counter()
+        before = time.perf_counter()
         step = env.step(choose(t))
-        found.seconds += perf_counter() - before
+        found.seconds += time.perf_counter() - before
         found.num_steps += 1
         _see(found, step.observation, step)
         found.rewards += step.reward[~ended].tolist()

@@ -106,7 +106,8 @@ def test_a_run_that_goes_on_does_not_see_its_beginning_again(composed, monkeypat
     beginnings = []
     for total_steps in (100, 200, 300):
         taken.clear()
-        DistributedTrainer(composed(f"total_steps={total_steps}", "resume=true")).train()
+        is_resumed = str(total_steps > 100).lower()
+        DistributedTrainer(composed(f"total_steps={total_steps}", f"resume={is_resumed}")).train()
         beginnings.append(taken[0].observation[0].clone())
     for one, other in combinations(beginnings, 2):
         assert not (one == other).all(-1).any(), "an episode begins as another one did"
@@ -114,9 +115,9 @@ def test_a_run_that_goes_on_does_not_see_its_beginning_again(composed, monkeypat
 
 def test_steps_are_those_that_environments_have_taken(composed, monkeypatch):
     """The rows in which they ignore an action to begin anew are none."""
-    monkeypatch.setattr(Counted, "num_steps", 0)
     wrapper = "env.wrappers=[tests.engine.counted.Counted]"
     trainer = DistributedTrainer(composed("env=gymnasium", "env.id=CartPole-v1", wrapper, "log_interval=100"))
+    monkeypatch.setattr(Counted, "num_steps", 0)  # those of the first look do not count
     summary = trainer.train()
     assert summary["steps"] == Counted.num_steps
     lines = read_metrics(trainer.folder.path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
 import torch
 
 from hsuanwu.common.errors import EnvironmentFault, EnvironmentWarning
@@ -93,7 +94,8 @@ class _PipeActorEnd(ActorEnd):
 class Surroundings:
     """What a process makes its own where this is unpickled, before it unpickles what comes after.
 
-    The environment variables of the learner's process: a fork server may have been started before they were set.
+    The environment variables of the learner's process: a fork server may have been started before they were
+    set. And a seed of its own for numpy's global generator, which forked processes would share.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,6 +105,7 @@ class Surroundings:
 def _surround(variables: dict[str, str]) -> Surroundings:
     os.environ.clear()
     os.environ.update(variables)
+    np.random.seed()
     return Surroundings()
 
 
