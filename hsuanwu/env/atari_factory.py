@@ -99,6 +99,7 @@ class AtariEnvFactory:
         ale_py = import_extra("ale_py", "ale-py", "atari", "env.game")
         _check_game(ale_py, self.game)
         env = NativeVectorEnv(self._make(num_envs, self.num_threads, self._image))
+        env.name = f"atari {self.game}"
         return _PicturedVectorEnv(env, self._make(1, 1, _SCREEN)) if render else env
 
     def _make(self, num_envs: int, num_threads: int, image: dict[str, Any]) -> Any:

@@ -196,7 +196,8 @@ class NativeVectorEnv:
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
-        return draw_first(self._env.render)
+        with blamed("render", self.name):
+            return draw_first(self._env.render)
 
     def close(self) -> None:
         """Close the environment, once; what it raises then is a warning."""

@@ -212,7 +212,8 @@ class SerialVectorEnv:
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
-        return self._envs[0].render()
+        with blamed("render", self.name):
+            return self._envs[0].render()
 
     def close(self) -> None:
         """Close all environments, once; what one raises then is a warning."""

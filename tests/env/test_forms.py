@@ -1,0 +1,215 @@
+"""Odd forms of environments: they work, or one line says what would be right."""
+
+import dm_env
+import gymnasium
+import numpy as np
+import pytest
+from dm_env import specs
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
+from hsuanwu.common.spaces import Discrete, MultiDiscrete
+from hsuanwu.env import GymnasiumEnvFactory, as_vector_env
+from hsuanwu.env.action_repeat import ActionRepeat
+from hsuanwu.env.probes import CounterVectorEnv
+
+
+class Plain(gymnasium.Env):
+    """Notes the options of its resets and the arguments of its constructor."""
+
+    observation_space, action_space = spaces.Box(-1, 1, (2,)), spaces.Discrete(2)
+    options = ()
+
+    def __init__(self, id=0, max_speed=1):
+        self.arguments = (id, max_speed)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        Plain.options = (*Plain.options, options)
+        if options:
+            options["level"] = "taken"
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 0.0, True, False, {}
+
+
+gymnasium.register("Plain-v0", Plain)
+PLAIN = "tests.env.test_forms:Plain-v0"
+
+
+def test_an_argument_may_be_called_id():
+    env = GymnasiumEnvFactory(PLAIN, {"id": 3, "max_speed": 7})(1)
+    assert env._envs[0]._env.unwrapped.arguments == (3, 7)
+
+
+def test_each_reset_gets_a_copy_of_its_options(monkeypatch):
+    monkeypatch.setattr(Plain, "options", ())
+    env = GymnasiumEnvFactory(PLAIN, reset_options={"level": 2})(1)
+    env.reset(0)
+    for _ in range(4):
+        env.step(np.zeros(1, int))
+    assert [options for options in Plain.options if options != {"level": "taken"}] == []
+    assert len(Plain.options) == 3 and len({id(options) for options in Plain.options}) == 3
+    monkeypatch.setattr(Plain, "options", ())
+    GymnasiumEnvFactory(PLAIN)(1).reset(0)
+    assert Plain.options == (None,)
+
+
+class Noting(CounterVectorEnv):
+    """Notes the options of its resets."""
+
+    def __init__(self, num_envs, mode):
+        super().__init__(num_envs, mode)
+        self.seen = []
+
+    def reset(self, *, seed=None, options=None):
+        self.seen.append(options)
+        return super().reset(seed=seed, options=options)
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_native_vectors_get_their_options_too(mode):
+    env = Noting(1, mode)
+    vector = as_vector_env(env, {"level": 2})
+    vector.reset(0)
+    for _ in range(9):
+        vector.step(np.zeros(1, int))
+    assert all(options["level"] == 2 for options in env.seen)
+    assert len(env.seen) > 1 or mode is not AutoresetMode.DISABLED
+
+
+class Old(gymnasium.Env):
+    observation_space, action_space = spaces.Discrete(2), spaces.Discrete(2)
+
+    def reset(self):
+        return 0, {}
+
+
+class HalfOld(Old):
+    def reset(self, seed=None):
+        return 0, {}
+
+
+class OldWrapper(gymnasium.Wrapper):
+    def reset(self):
+        return self.env.reset()
+
+
+@pytest.mark.parametrize("env", [Old(), HalfOld(), OldWrapper(Plain()), gymnasium.wrappers.OrderEnforcing(Old())])
+def test_a_reset_of_older_form_is_one_line(env):
+    with pytest.raises(ConfigurationError, match=r"reset of (Old|HalfOld|OldWrapper) takes .* seed and options"):
+        as_vector_env(env)
+
+
+@pytest.mark.parametrize("missing", ["observation_space", "action_space"])
+def test_a_space_that_is_missing_is_one_line(missing):
+    env = Plain()
+    setattr(env, missing, None)
+    with pytest.raises(ConfigurationError, match=f"^env Plain: declares no {missing}; set self.{missing}"):
+        as_vector_env(env)
+
+
+class Eight(CounterVectorEnv):
+    def __init__(self, num_envs=1, **_):
+        super().__init__(8, AutoresetMode.NEXT_STEP)
+
+
+gymnasium.register("Eight-v0", vector_entry_point=Eight)
+
+
+def test_a_vector_of_a_fixed_size_is_one_line():
+    with pytest.raises(ConfigurationError, match="8 environments came where num_envs=4 were asked for"):
+        GymnasiumEnvFactory("tests.env.test_forms:Eight-v0")(4)
+    assert GymnasiumEnvFactory("tests.env.test_forms:Eight-v0")(8).num_envs == 8
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "cure"),
+    [
+        ("gymnasium.wrappers.NormalizeObservation", "normalize_observation=true"),
+        ("gymnasium.wrappers.NormalizeReward", "learner.normalize_reward=true"),
+    ],
+)
+def test_wrappers_with_running_statistics_are_refused(wrapper, cure):
+    with pytest.raises(ConfigurationError, match=f"keeps running statistics .* use {cure}$"):
+        GymnasiumEnvFactory("CartPole-v1", wrappers=[wrapper, "gymnasium.wrappers.TimeAwareObservation"])(1)
+
+
+class Script(dm_env.Environment):
+    """Plays given time steps after a reset; keeps the actions that it gets."""
+
+    def __init__(self, steps=(), action_spec=None):
+        self.steps, self.spec, self.actions = list(steps), action_spec or specs.DiscreteArray(2), []
+
+    def reset(self):
+        return self.steps.pop(0) if self.steps else dm_env.restart(np.zeros(2))
+
+    def step(self, action):
+        self.spec.validate(action)
+        self.actions.append(np.array(action))
+        return self.steps.pop(0) if self.steps else dm_env.transition(1.0, np.zeros(2))
+
+    def observation_spec(self):
+        return specs.Array((2,), np.float64)
+
+    def action_spec(self):
+        return self.spec
+
+
+@pytest.mark.parametrize(
+    ("spec", "space", "shown"),
+    [
+        (specs.BoundedArray((), np.int32, 0, 3), Discrete(4, 0, np.int32), [2, 3]),
+        (specs.BoundedArray((), np.int64, -1, 1), Discrete(3, -1), [1, 0]),
+        (
+            specs.BoundedArray((2,), np.int32, [0, 5], [3, 6]),
+            MultiDiscrete([4, 2], [0, 5], np.int32),
+            [[2, 6], [3, 5]],
+        ),
+    ],
+)
+def test_bounded_integers_are_as_many_choices(spec, space, shown):
+    single = Script(action_spec=spec)
+    env = as_vector_env(single)
+    assert env.action_space == space
+    env.reset(0)
+    for native in shown:
+        env.step((np.asarray(native) - space.start)[None])
+    np.testing.assert_array_equal(single.actions, shown)
+
+
+FIRST, LAST = dm_env.restart(np.zeros(2)), dm_env.termination(1.0, np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([FIRST, FIRST], "step 1: step returned a FIRST step in the middle of an episode"),
+        ([FIRST, None], "step 1: step returned None in the middle"),
+        ([FIRST, (np.zeros(2), 1.0, False, {})], "step 1: step returned tuple"),
+        ([dm_env.transition(1.0, np.zeros(2))], "reset: reset returned a MID step; it has to return a FIRST"),
+        ([np.zeros(2)], "reset: reset returned an array"),
+        ([FIRST, LAST._replace(discount=None)], "discount of a LAST step is None"),
+        (
+            [FIRST, dm_env.TimeStep(dm_env.StepType.LAST, 1.0, np.nan, np.zeros(2))],
+            "discount of a LAST step is float nan",
+        ),
+        ([FIRST, LAST._replace(discount=2.0)], "discount of a LAST step is float 2.0"),
+        ([FIRST, dm_env.TimeStep(dm_env.StepType.MID, None, 1.0, np.zeros(2))], "step 1: the reward is None"),
+        ([FIRST, LAST._replace(observation=None)], "observation_space: an observation is None"),
+    ],
+)
+def test_time_steps_out_of_order_are_one_line(steps, message):
+    env = as_vector_env(Script(steps))
+    with pytest.raises(EnvironmentFault, match=f"^env Script, environment 0, episode 1, .*{message}"):
+        env.reset(0)
+        env.step(np.zeros(1, int))
+
+
+def test_action_repeat_leaves_the_rewards_of_others_alone():
+    reward = np.array(1.0)
+    env = ActionRepeat(Script([FIRST, *[dm_env.transition(reward, np.zeros(2))] * 4]), 4)
+    env.reset()
+    assert env.step(np.int32(0)).reward == 4.0 and reward == 1.0
