@@ -8,7 +8,7 @@ import numpy as np
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import Array
-from hsuanwu.common.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from hsuanwu.common.spaces import ACTION_FORMS, Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 
 def action_converter(space: Space) -> Callable[[Array], Array]:
@@ -57,9 +57,4 @@ def _converter(space: Space) -> Callable[[Array], Array]:
             # two ufuncs are half the time of np.clip, which is written in Python
             return lambda action: np.minimum(np.maximum(action, low, dtype=dtype), high)
         return lambda action: np.clip(np.rint(action), low, high).astype(dtype)
-    if isinstance(space, Dict):
-        raise ConfigurationError(
-            "env action_space: Dict actions are not supported; "
-            "use Box, Discrete, MultiDiscrete or MultiBinary, by a wrapper say"
-        )
-    raise ConfigurationError(f"env action_space: {space} is not supported")
+    raise ConfigurationError(f"env action_space: {type(space).__name__} actions are not supported; {ACTION_FORMS}")

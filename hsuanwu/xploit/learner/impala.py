@@ -16,7 +16,7 @@ from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.common.spaces import Dict, Space, SpaceLike, as_space
+from hsuanwu.common.spaces import ACTION_FORMS, Dict, Space, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
 from hsuanwu.ops.schedules import schedule
 from hsuanwu.xploit.encoder import Encoder, default_encoder
@@ -38,7 +38,7 @@ class IMPALALearner(Learner):
 
     Args:
         observation_space: the observations, in dict form or any form that ``as_space`` takes.
-        action_space: the actions: Discrete, Box, MultiDiscrete or MultiBinary.
+        action_space: the actions: Discrete, Box of floats, MultiDiscrete or MultiBinary.
         device: where ``learner`` lives, ``"cpu"`` or ``"cuda:0"`` say; ``actor`` lives on the CPU.
         feature_dim: size of the encoder's features, and of the LSTM's state.
         lr: learning rate at the start.
@@ -207,9 +207,7 @@ def _flat_space(action_space: SpaceLike) -> Space:
     """Return the space of actions, if it is one that distributions know."""
     space = as_space(action_space, "action_space")
     if isinstance(space, Dict):
-        raise ConfigurationError(
-            "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
-        )
+        raise ConfigurationError(f"action_space: Dict actions are not supported; {ACTION_FORMS}")
     return space
 
 

@@ -48,6 +48,8 @@ def test_fits_or_refuses(name, space):
         message = str(error)
         assert message.startswith("distribution: ") and name in message and "action_space" in message
         assert "found" in message and "use " in message and "\n" not in message
+        if "use distribution=" in message:
+            options("distribution")[message.rpartition("=")[2]](space)  # advice that is not refused next
         return
     check_distribution(distribution)
     check_distribution(options("distribution")[name](space.to_dict()))
@@ -125,5 +127,5 @@ def test_no_default(space):
 def test_a_misfit_names_what_fits():
     with pytest.raises(ConfigurationError, match=r"found Box.*use distribution=diagonal_gaussian"):
         options("distribution")["categorical"](Box(-1, 1, (2,)))
-    with pytest.raises(ConfigurationError, match=r"found Dict.*use an action_space of one Discrete"):
+    with pytest.raises(ConfigurationError, match=r"found Dict.*; use one Box of floats, Discrete"):
         options("distribution")["categorical"](Dict({"a": Discrete(2)}))
