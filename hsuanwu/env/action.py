@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.outside import choices, refuse_outside
 from hsuanwu.common.protocols import Array
 from hsuanwu.common.spaces import ACTION_FORMS, Box, Discrete, MultiBinary, MultiDiscrete, Space
+
+_WITHOUT_SIGN = {dtype().itemsize: np.dtype(dtype) for dtype in (np.uint8, np.uint16, np.uint32, np.uint64)}
 
 
 def action_converter(space: Space) -> Callable[[Array], Array]:
@@ -17,7 +20,8 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
     Discrete and MultiDiscrete actions, which count from 0, are shifted by the space's ``start``; Box
     actions, which may come from an unbounded Gaussian, are clipped to ``[low, high]`` (and rounded where
     the space holds integers). The function takes and returns ``[B, *space.shape]``; the result has the
-    dtype of the space and is a new array.
+    dtype of the space and is a new array. It raises a ``ValueError`` for actions of another shape, a
+    ``ConfigurationError`` for an integer that is none of those of the space and a ``FloatingPointError`` for NaN.
 
     Args:
         space: the actions that the environment takes; any space but a Dict.
@@ -31,15 +35,32 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
         >>> action_converter(Box(-1, 1, (1,)))(np.array([[-3.0], [0.5]])).tolist()
         [[-1.0], [0.5]]
     """
-    convert = _converter(space)
+    convert, may_be_outside = _converter(space), _watch(space)
 
     def convert_batch(action: Array) -> Array:
         action = np.asarray(action)
         if action.shape[1:] != space.shape:
             raise ValueError(f"actions of {space} have shape {('B', *space.shape)}, found {action.shape}")
+        if may_be_outside(action):
+            refuse_outside(space, action)
         return convert(action)
 
     return convert_batch
+
+
+def _watch(space: Space) -> Callable[[Array], bool]:
+    """Return the function that says whether it is worth a closer look at a batch; each step of a vector calls it."""
+    if isinstance(space, Box):
+        return lambda action: bool(np.count_nonzero(action != action))  # NaN alone is not itself
+    sizes = np.asarray(choices(space), np.uint64)
+
+    def may_be_outside(action: Array) -> bool:
+        if action.dtype.kind not in "iub":
+            return True
+        # without its sign a negative number is a huge one
+        return bool(np.count_nonzero(action.view(_WITHOUT_SIGN[action.itemsize]) >= sizes))
+
+    return may_be_outside
 
 
 def _converter(space: Space) -> Callable[[Array], Array]:

@@ -8,13 +8,14 @@ from threading import Lock
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
+from hsuanwu.common.outside import refuse_outside
 from hsuanwu.common.registry import NO_KWARGS, register
 from hsuanwu.common.spaces import ACTION_FORMS, Dict, Space, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
@@ -185,8 +186,9 @@ class IMPALALearner(Learner):
             loss.backward()
             report["gradient_norm"] = nn.utils.clip_grad_norm_(learner_model.parameters(), settings.max_grad_norm)
             if not torch.isfinite(report["gradient_norm"]):
+                cause = _culprit(batch, learner_model.distribution.action_space)
                 raise FloatingPointError(
-                    f"the gradient is not finite (loss {loss.item()}), {_culprit(batch)}; no weight was changed"
+                    f"the gradient is not finite (loss {loss.item()}), {cause}; no weight was changed"
                 )
             learning_rate = optimizer.param_groups[0]["lr"]
             optimizer.step()
@@ -221,12 +223,22 @@ def _checked_recurrence(policy: Policy, use_lstm: bool) -> Policy:
     return policy
 
 
-def _culprit(batch: Trajectory) -> str:
+def _culprit(batch: Trajectory, action_space: Space) -> str:
     """Return what a gradient that is not finite may come from."""
     for name, tensors in {"observation": leaves(batch.observation), "reward": [batch.reward]}.items():
         if not all(bool(x.isfinite().all()) for x in tensors):
             return f"for not every {name} of the environment is finite"
+    try:
+        refuse_outside(action_space, _zero_unless(batch.valid, batch.action), "batch.action")
+        refuse_outside(action_space, _zero_unless(~batch.is_first, batch.last_action), "batch.last_action")
+    except (ConfigurationError, FloatingPointError) as error:
+        return f"for {error}"
     return "though observations and rewards are; lower learner.lr or learner.max_grad_norm"
+
+
+def _zero_unless(mask: Tensor, x: Tensor) -> Tensor:
+    """Return ``x``, ``[T, B, ...]``, with zeros where ``mask``, ``[T, B]``, is False."""
+    return torch.where(mask.view(*mask.shape, *[1] * (x.dim() - 2)), x, 0)
 
 
 @torch.no_grad()

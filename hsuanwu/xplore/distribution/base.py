@@ -58,7 +58,12 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        """Return the log-probability (density) of ``action``, ``[...]`` float32, differentiable in ``params``."""
+        """Return the log-probability (density) of ``action``, ``[...]`` float32, differentiable in ``params``.
+
+        Raises:
+            ConfigurationError: if an integer is none of those of the space (NaN is returned on an accelerator).
+            FloatingPointError: if a number is NaN though its parameters are not (likewise).
+        """
 
     @abstractmethod
     def entropy(self, params: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class DiagonalGaussian(Gaussian):
     def mode(self, params: Tensor) -> Tensor:
         return to_action(self._split(params)[0], self.action_space.shape).to(self._dtype)
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def _log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         x = to_vector(action, self.action_space.shape).float()
         return normal_log_prob(*self._split(params), x).sum(-1)
 

@@ -242,3 +242,23 @@ def test_squashed_excess_is_how_far_out_the_mean_is_on_the_tanh():
     found = SquashedGaussian(SPACE).excess(params)
     assert found.tolist() == [0.0, 5.0]
     assert torch.autograd.grad(found.sum(), params)[0][1].tolist() == [4.0, 0, -2, 0, 0, 0, 0, 0]
+
+
+@BOTH
+def test_an_action_that_is_no_number_is_refused_in_one_line(family):
+    distribution, params = family(SPACE), params_of(1)
+    action = distribution.sample(params, torch.Generator().manual_seed(0))
+    action[3, 1, 0, 1] = math.nan
+    with pytest.raises(FloatingPointError, match=r"^action: found nan at \[3, 1, 0, 1\]; use a number$"):
+        distribution.log_prob(params, action)
+
+
+@BOTH
+def test_parameters_that_are_no_numbers_are_not_blamed_on_the_action(family):
+    distribution, params = family(SPACE), params_of(1)
+    params[3, 1, 2] = math.nan
+    for action in (distribution.sample(params), distribution.mode(params)):
+        log_prob = distribution.log_prob(params, action)
+        assert log_prob[3, 1].isnan() and log_prob.isnan().sum() == 1
+    action, log_prob = distribution.sample_with_log_prob(params)
+    assert action.isnan().any() and log_prob[3, 1].isnan()
