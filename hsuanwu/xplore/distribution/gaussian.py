@@ -14,6 +14,7 @@ from hsuanwu.common.spaces import Box, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
 from hsuanwu.xplore.distribution.default import misfit
 from hsuanwu.xplore.distribution.size import checked_size
+from hsuanwu.xplore.distribution.units import BoundUnits
 
 LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -61,6 +62,8 @@ class Gaussian(Distribution, ABC):
         ConfigurationError: if the space is no Box of floats, or ``init_log_std`` is out of its limits.
     """
 
+    _bound_units: BoundUnits
+
     def __init__(
         self,
         name: str,
@@ -82,12 +85,12 @@ class Gaussian(Distribution, ABC):
             )
         self._num_dims = math.prod(space.shape)
         self.num_params = checked_size(2 * self._num_dims, space)
-        self._init_log_std, self._state_dependent_std = init_log_std, state_dependent_std
+        self.init_log_std, self._state_dependent_std = init_log_std, state_dependent_std
         self._min_log_std, self._max_log_std = min_log_std, max_log_std
         self._dtype: torch.dtype = space.tensor_spec().dtype
 
     def head(self, feature_dim: int) -> nn.Module:
-        return GaussianHead(feature_dim, self._num_dims, self._init_log_std, self._state_dependent_std)
+        return GaussianHead(feature_dim, self._num_dims, self.init_log_std, self._state_dependent_std)
 
     def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         params = params.detach()

@@ -227,3 +227,17 @@ def test_on_an_accelerator_an_index_outside_is_nan():
     logits = torch.tensor([[1.0, 2.0], [3.0, 1.0], [0.0, 0.0]])
     found = _gather_or_nan(logits, torch.tensor([[2], [0], [-1]]))
     assert found.isnan().flatten().tolist() == [True, False, True] and found[1] == 3
+
+
+def test_what_a_network_reads_is_refused_in_the_same_line():
+    for space in (Discrete(4), MultiDiscrete([5, 3])):
+        action = torch.zeros(T, B, *space.shape, dtype=torch.int64)
+        action[2, 0] = 3
+        if space.shape:
+            action[2, 0, 0] = 0
+        if isinstance(space, Discrete):
+            action[2, 0] = 4
+        with pytest.raises(
+            ConfigurationError, match=r"^last_action: found \d at \[2, 0.*\]; use a whole number from 0 to"
+        ):
+            default_distribution(space).features(action)
