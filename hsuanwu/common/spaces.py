@@ -36,6 +36,11 @@ _FORMS = (
     "{'shape': (2,), 'type': 'Discrete', 'range': [0, 1]} or {'shape': (1,), 'type': 'Box', 'range': [-1, 1]}"
 )
 
+ACTION_FORMS = (
+    "use one Box of floats, Discrete, MultiDiscrete or MultiBinary, into which a wrapper can put several actions"
+)
+"""The end of an error about actions that cannot be learnt."""
+
 
 class Space(ABC):
     """What one observation or action looks like.
@@ -269,6 +274,8 @@ def _from_gymnasium(x: gymnasium.Space[Any], key: str) -> Space:
         return MultiBinary(tuple(x.shape), is_tuple=isinstance(x.n, tuple))
     if isinstance(x, spaces.Dict):
         return Dict({str(name): _from_gymnasium(s, f"{key}.{name}") for name, s in x.spaces.items()})
+    if "action_space" in key:
+        raise ConfigurationError(f"{key}: {type(x).__name__} actions are not supported; {ACTION_FORMS}")
     raise ConfigurationError(
         f"{key}: {type(x).__name__} spaces are not supported; "
         "use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these"
@@ -297,7 +304,8 @@ def _from_dict(x: Mapping[str, Any], key: str) -> Space:
         "MultiBinary": _read_multi_binary,
     }
     if kind not in readers:
-        raise ConfigurationError(f"{key}.type: found {kind!r}; use Box, Discrete, MultiDiscrete, MultiBinary or Dict")
+        forms = ACTION_FORMS if "action_space" in key else "use Box, Discrete, MultiDiscrete, MultiBinary or Dict"
+        raise ConfigurationError(f"{key}.type: found {kind!r}; {forms}")
     return readers[kind](x, key)
 
 

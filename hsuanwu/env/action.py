@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.outside import choices, refuse_outside
 from hsuanwu.common.protocols import Array
-from hsuanwu.common.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from hsuanwu.common.spaces import ACTION_FORMS, Box, Discrete, MultiBinary, MultiDiscrete, Space
+
+_WITHOUT_SIGN = {dtype().itemsize: np.dtype(dtype) for dtype in (np.uint8, np.uint16, np.uint32, np.uint64)}
 
 
 def action_converter(space: Space) -> Callable[[Array], Array]:
@@ -17,7 +20,8 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
     Discrete and MultiDiscrete actions, which count from 0, are shifted by the space's ``start``; Box
     actions, which may come from an unbounded Gaussian, are clipped to ``[low, high]`` (and rounded where
     the space holds integers). The function takes and returns ``[B, *space.shape]``; the result has the
-    dtype of the space and is a new array.
+    dtype of the space and is a new array. It raises a ``ValueError`` for actions of another shape, a
+    ``ConfigurationError`` for an integer that is none of those of the space and a ``FloatingPointError`` for NaN.
 
     Args:
         space: the actions that the environment takes; any space but a Dict.
@@ -31,15 +35,32 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
         >>> action_converter(Box(-1, 1, (1,)))(np.array([[-3.0], [0.5]])).tolist()
         [[-1.0], [0.5]]
     """
-    convert = _converter(space)
+    convert, may_be_outside = _converter(space), _watch(space)
 
     def convert_batch(action: Array) -> Array:
         action = np.asarray(action)
         if action.shape[1:] != space.shape:
             raise ValueError(f"actions of {space} have shape {('B', *space.shape)}, found {action.shape}")
+        if may_be_outside(action):
+            refuse_outside(space, action)
         return convert(action)
 
     return convert_batch
+
+
+def _watch(space: Space) -> Callable[[Array], bool]:
+    """Return the function that says whether it is worth a closer look at a batch; each step of a vector calls it."""
+    if isinstance(space, Box):
+        return lambda action: bool(np.count_nonzero(action != action))  # NaN alone is not itself
+    sizes = np.asarray(choices(space), np.uint64)
+
+    def may_be_outside(action: Array) -> bool:
+        if action.dtype.kind not in "iub":
+            return True
+        # without its sign a negative number is a huge one
+        return bool(np.count_nonzero(action.view(_WITHOUT_SIGN[action.itemsize]) >= sizes))
+
+    return may_be_outside
 
 
 def _converter(space: Space) -> Callable[[Array], Array]:
@@ -57,16 +78,14 @@ def _converter(space: Space) -> Callable[[Array], Array]:
             # two ufuncs are half the time of np.clip, which is written in Python
             return lambda action: np.minimum(np.maximum(action, low, dtype=dtype), high)
         return lambda action: np.clip(np.rint(action), low, high).astype(dtype)
-    if isinstance(space, Dict):
-        raise ConfigurationError(
-            "env action_space: Dict actions are not supported; "
-            "use Box, Discrete, MultiDiscrete or MultiBinary, by a wrapper say"
-        )
-    raise ConfigurationError(f"env action_space: {space} is not supported")
+    raise ConfigurationError(f"env action_space: {type(space).__name__} actions are not supported; {ACTION_FORMS}")
 
 
 def random_action(space: Space, num_envs: int, seed: int) -> Array:
-    """Return actions as a distribution gives them, ``[num_envs, ...]``: integers count from 0, reals know no bounds."""
+    """Return actions as a distribution gives them, ``[num_envs, ...]``.
+
+    Integers count from 0; reals are normal about the middle of their bounds, and may be beyond them.
+    """
     generator = np.random.default_rng(seed)
     shape = (num_envs, *space.shape)
     if isinstance(space, Discrete):
@@ -74,5 +93,8 @@ def random_action(space: Space, num_envs: int, seed: int) -> Array:
     if isinstance(space, MultiDiscrete):
         return generator.integers(0, space.nvec, shape)
     if isinstance(space, Box):
-        return generator.normal(0, 2, shape).astype(np.float32)
+        is_bounded = np.isfinite(space.low) & np.isfinite(space.high)
+        low, high = np.where(is_bounded, space.low, -1.0), np.where(is_bounded, space.high, 1.0)
+        middle, half = low / 2 + high / 2, high / 2 - low / 2
+        return (middle + half * generator.normal(0, 2, shape)).astype(np.float32)
     return generator.integers(0, 2, shape)

@@ -8,6 +8,7 @@ import pickle
 import torch
 from torch import Tensor
 
+from hsuanwu.ops.features import num_features
 from hsuanwu.xplore.distribution.base import Distribution
 
 _ROWS = (3, 2)
@@ -32,6 +33,7 @@ def check_distribution(distribution: Distribution, seed: int = 0) -> None:
     _check_actions(distribution, params, seed)
     _check_actions_with_log_probs(distribution, params, seed)
     _check_results(distribution, params, other_params, generator)
+    _check_features(distribution, params, generator)
     _check_rows(distribution, params, other_params, generator)
     _check_dtypes(distribution, params, other_params, generator)
     _check_means(distribution, params, other_params, generator)
@@ -102,6 +104,14 @@ def _check_results(
     assert (results["kl"][0] >= 0).all(), "a divergence is negative"
     same = distribution.kl(params, params.detach().clone())
     torch.testing.assert_close(same, torch.zeros(_ROWS), rtol=0, atol=1e-6, msg="kl(p, p) is not 0")
+
+
+def _check_features(distribution: Distribution, params: Tensor, generator: torch.Generator) -> None:
+    action = distribution.sample(params, generator)
+    features = distribution.features(action)
+    assert features.shape == (*_ROWS, num_features(distribution.action_space)), f"features have {tuple(features.shape)}"
+    assert features.dtype == torch.float32 and features.isfinite().all(), "features are not finite float32"
+    torch.testing.assert_close(distribution.features(action[1, 1]), features[1, 1])
 
 
 def _check_rows(distribution: Distribution, params: Tensor, other_params: Tensor, generator: torch.Generator) -> None:

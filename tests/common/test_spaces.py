@@ -285,6 +285,23 @@ def test_mistakes_are_one_line_that_names_the_key(wrong, found):
     assert found in message
 
 
+@pytest.mark.parametrize(
+    "wrong, found",
+    [
+        (spaces.Tuple([spaces.Discrete(2)]), "env action_space: Tuple actions are not supported"),
+        (spaces.Text(3), "env action_space: Text actions are not supported"),
+        (spaces.Dict({"a": spaces.Tuple([spaces.Discrete(2)])}), "env action_space.a: Tuple actions are not supported"),
+        ({"shape": (2,), "type": "Tuple"}, "env action_space.type: found 'Tuple'"),
+    ],
+)
+def test_dicts_are_not_recommended_for_actions(wrong, found):
+    with pytest.raises(ConfigurationError) as caught:
+        as_space(wrong, "env action_space")
+    message = str(caught.value)
+    assert message.startswith(found) and "use one Box of floats, Discrete" in message
+    assert "Dict" not in message and "\n" not in message
+
+
 def test_equal_spaces_have_equal_hashes():
     a, b = Discrete(2), Box(-1, 1, (3,))
     assert Dict({"a": a, "b": b}) == Dict({"b": b, "a": a})

@@ -56,6 +56,19 @@ for _mode in AutoresetMode:
     )
 
 
+class RescaledAction(gymnasium.ActionWrapper):
+    """Takes actions from ``low`` to ``high`` for those from -1 to 1."""
+
+    def __init__(self, env, low, high):
+        super().__init__(env)
+        self.action_space = spaces.Box(low, high, env.action_space.shape)
+        self._middle, self._half = (high + low) / 2, (high - low) / 2
+
+    def action(self, action):
+        assert self.action_space.contains(action)
+        return ((action - self._middle) / self._half).astype(np.float32)
+
+
 def true_values(rewards, num_steps, terminates, discount):
     """Return the value of each phase; ``rewards`` has a phase for each step where episodes terminate."""
     horizon = 1000

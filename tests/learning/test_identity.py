@@ -28,6 +28,25 @@ def test_is_learnt_where_actions_do_not_count_from_0(train):
     assert mean_return(train, "Discrete", "+env.kwargs.start=3") >= BAR
 
 
+def rescaled(low, high):
+    """Return the overrides of a Box task whose actions are from ``low`` to ``high`` instead of -1 to 1."""
+    return f"env.wrappers=[{{path: tests.learning.tasks.RescaledAction, kwargs: {{low: {low}, high: {high}}}}}]"
+
+
+@pytest.mark.parametrize("low, high", [(100.0, 200.0), (-200.0, 200.0), (-1e-3, 1e-3), (0.0, 1.0), (-1e6, 1e6)])
+def test_bounds_make_no_difference(train, low, high):
+    assert mean_return(train, "Box", rescaled(low, high)) >= BAR
+
+
+def test_bounds_make_no_difference_to_memory(train):
+    assert mean_return(train, "Box", rescaled(100.0, 200.0), "learner.use_lstm=true") >= BAR
+
+
+def test_far_bounds_are_not_learnt_in_the_units_of_the_environment(train):
+    units = ("distribution=diagonal_gaussian", "distribution.units=environment")
+    assert mean_return(train, "Box", rescaled(100.0, 200.0), *units) < BAR
+
+
 def test_is_learnt_by_processes(train):
     assert mean_return(train, "Discrete", "transport=process") >= BAR
 

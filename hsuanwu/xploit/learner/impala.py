@@ -8,15 +8,16 @@ from threading import Lock
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from hsuanwu.common.clock import Clock
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, leaves, map_nest
+from hsuanwu.common.outside import refuse_outside
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.common.spaces import Dict, Space, SpaceLike, as_space
+from hsuanwu.common.spaces import ACTION_FORMS, Dict, Space, SpaceLike, as_space
 from hsuanwu.common.trajectory import Trajectory, as_trajectory
 from hsuanwu.ops.schedules import schedule
 from hsuanwu.xploit.encoder import Encoder, default_encoder
@@ -41,7 +42,7 @@ class IMPALALearner(Learner):
 
     Args:
         observation_space: the observations, in dict form or any form that ``as_space`` takes.
-        action_space: the actions: Discrete, Box, MultiDiscrete or MultiBinary.
+        action_space: the actions: Discrete, Box of floats, MultiDiscrete or MultiBinary.
         device: where ``learner`` lives, ``"cpu"`` or ``"cuda:0"`` say; ``actor`` lives on the CPU.
         feature_dim: size of the encoder's features, and of the LSTM's state.
         lr: learning rate at the start.
@@ -188,8 +189,9 @@ class IMPALALearner(Learner):
             loss.backward()
             report["gradient_norm"] = nn.utils.clip_grad_norm_(learner_model.parameters(), settings.max_grad_norm)
             if not torch.isfinite(report["gradient_norm"]):
+                cause = _culprit(batch, learner_model.distribution.action_space)
                 raise FloatingPointError(
-                    f"the gradient is not finite (loss {loss.item()}), {_culprit(batch)}; no weight was changed"
+                    f"the gradient is not finite (loss {loss.item()}), {cause}; no weight was changed"
                 )
             learning_rate = optimizer.param_groups[0]["lr"]
             optimizer.step()
@@ -210,9 +212,7 @@ def _flat_space(action_space: SpaceLike) -> Space:
     """Return the space of actions, if it is one that distributions know."""
     space = as_space(action_space, "action_space")
     if isinstance(space, Dict):
-        raise ConfigurationError(
-            "action_space: Dict actions are not supported; use Discrete, Box, MultiDiscrete or MultiBinary"
-        )
+        raise ConfigurationError(f"action_space: Dict actions are not supported; {ACTION_FORMS}")
     return space
 
 
@@ -226,7 +226,7 @@ def _checked_recurrence(policy: Policy, use_lstm: bool) -> Policy:
     return policy
 
 
-def _culprit(batch: Trajectory) -> str:
+def _culprit(batch: Trajectory, action_space: Space) -> str:
     """Return what a gradient that is not finite may come from."""
     cures = {"observation": "normalize_observation=true", "reward": "learner.reward_clip=1.0"}
     for name, tensors in {"observation": list(leaves(batch.observation)), "reward": [batch.reward]}.items():
@@ -235,7 +235,17 @@ def _culprit(batch: Trajectory) -> str:
         largest = max((float(x.abs().max()) for x in tensors if x.is_floating_point() and x.numel()), default=0.0)
         if largest > _LARGE:
             return f"for the largest {name} is {largest:g}, too large to compute with in float32; use {cures[name]}"
+    try:
+        refuse_outside(action_space, _zero_unless(batch.valid, batch.action), "batch.action")
+        refuse_outside(action_space, _zero_unless(~batch.is_first, batch.last_action), "batch.last_action")
+    except (ConfigurationError, FloatingPointError) as error:
+        return f"for {error}"
     return "though observations and rewards are; lower learner.lr or learner.max_grad_norm"
+
+
+def _zero_unless(mask: Tensor, x: Tensor) -> Tensor:
+    """Return ``x``, ``[T, B, ...]``, with zeros where ``mask``, ``[T, B]``, is False."""
+    return torch.where(mask.view(*mask.shape, *[1] * (x.dim() - 2)), x, 0)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.slab import TensorSpec
-from hsuanwu.ops.features import flatten_features, num_features
+from hsuanwu.ops.features import num_features
 from hsuanwu.xploit.encoder.base import Encoder
 from hsuanwu.xploit.policy.base import Policy, PolicyUnroll
 from hsuanwu.xploit.policy.feed_forward import encode_rows
@@ -23,7 +23,7 @@ class LstmPolicy(Policy):
     """Encoder, then an LSTM that also reads the last action and reward, then the two heads.
 
     As in Espeholt et al. 2018, figure 3: the LSTM's input is the features, the last action as a vector
-    and the last reward clipped to [-1, 1], both zeros at the first row of an episode.
+    (``Distribution.features``) and the last reward clipped to [-1, 1], both zeros at the first row of an episode.
 
     Args:
         encoder: from observations to features.
@@ -64,7 +64,7 @@ class LstmPolicy(Policy):
         return PolicyUnroll(self.actor(hidden), self.critic(hidden).squeeze(-1))
 
     def _core_input(self, features: Tensor, is_first: Tensor, last_action: Tensor, last_reward: Tensor) -> Tensor:
-        action = flatten_features(self.distribution.action_space, last_action)
+        action = self.distribution.features(last_action)
         reward = last_reward.float().clamp(-1, 1).unsqueeze(-1)
         outcome = torch.cat([action, reward], -1).masked_fill(is_first.unsqueeze(-1), 0.0)
         return torch.cat([features, outcome], -1)

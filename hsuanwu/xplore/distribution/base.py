@@ -7,7 +7,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from hsuanwu.common.spaces import Space, SpaceLike, as_space
+from hsuanwu.common.outside import refuse_outside
+from hsuanwu.common.spaces import Box, Space, SpaceLike, as_space
+from hsuanwu.ops.features import flatten_features
+from hsuanwu.xplore.distribution.event import to_vector
+from hsuanwu.xplore.distribution.units import BoundUnits
 
 
 class Distribution(ABC):
@@ -33,7 +37,8 @@ class Distribution(ABC):
     num_params: int
 
     def __init__(self, action_space: SpaceLike) -> None:
-        self.action_space = as_space(action_space, "action_space")
+        self.action_space = space = as_space(action_space, "action_space")
+        self._bound_units = BoundUnits(space) if isinstance(space, Box) and space.dtype.kind == "f" else None
 
     def head(self, feature_dim: int) -> nn.Module:
         """Return a new module from features ``[..., feature_dim]`` to ``params``."""
@@ -58,7 +63,12 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        """Return the log-probability (density) of ``action``, ``[...]`` float32, differentiable in ``params``."""
+        """Return the log-probability (density) of ``action``, ``[...]`` float32, differentiable in ``params``.
+
+        Raises:
+            ConfigurationError: if an integer is none of those of the space (NaN is returned on an accelerator).
+            FloatingPointError: if a number is NaN though its parameters are not (likewise).
+        """
 
     @abstractmethod
     def entropy(self, params: Tensor) -> Tensor:
@@ -71,6 +81,20 @@ class Distribution(ABC):
         ``params``. 0 everywhere for a family without such a place.
         """
         return params.new_zeros(params.shape[:-1], dtype=torch.float32)
+
+    def features(self, action: Tensor) -> Tensor:
+        """Return actions as a network reads them, ``[..., num_features(action_space)]`` float32.
+
+        Numbers of a Box are in the units of its bounds (``BoundUnits``), integers are one-hot.
+        """
+        space = self.action_space
+        if self._bound_units is None:
+            try:
+                return flatten_features(space, action)
+            except RuntimeError:
+                refuse_outside(space, action, "last_action")
+                raise
+        return self._bound_units.from_environment(to_vector(action, space.shape))
 
     @abstractmethod
     def kl(self, params: Tensor, other_params: Tensor) -> Tensor:

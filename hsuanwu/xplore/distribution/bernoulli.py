@@ -10,9 +10,10 @@ from torch import Tensor
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import MultiBinary, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
-from hsuanwu.xplore.distribution.categorical import index_log_prob, logits_entropy, logits_kl, sample_index
+from hsuanwu.xplore.distribution.categorical import choice_log_prob, logits_entropy, logits_kl, sample_index
 from hsuanwu.xplore.distribution.default import misfit
 from hsuanwu.xplore.distribution.event import to_action, to_vector
+from hsuanwu.xplore.distribution.size import checked_size
 
 
 @register("distribution", "bernoulli")
@@ -35,18 +36,23 @@ class Bernoulli(Distribution):
         super().__init__(action_space)
         if not isinstance(self.action_space, MultiBinary) or 0 in self.action_space.shape:
             raise misfit("bernoulli", "a MultiBinary action_space of at least one number", self.action_space)
-        self.num_params = math.prod(self.action_space.shape)
+        self.num_params = checked_size(math.prod(self.action_space.shape), self.action_space)
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         index, _ = sample_index(_two(params), generator)
         return to_action(index, self.action_space.shape).to(self._dtype)
 
+    def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        index, log_prob = sample_index(_two(params), generator)
+        return to_action(index, self.action_space.shape).to(self._dtype), log_prob.sum(-1)
+
     def mode(self, params: Tensor) -> Tensor:
         return to_action(params > 0, self.action_space.shape).to(self._dtype)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        return index_log_prob(_two(params), to_vector(action, self.action_space.shape)).sum(-1)
+        index = to_vector(action, self.action_space.shape)
+        return choice_log_prob(_two(params), index, action, self.action_space).sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:
         return logits_entropy(_two(params)).sum(-1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hsuanwu.common.outside import refuse_outside
 from hsuanwu.common.registry import register
-from hsuanwu.common.spaces import Discrete, SpaceLike
+from hsuanwu.common.spaces import Discrete, Space, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
 from hsuanwu.xplore.distribution.default import misfit
+from hsuanwu.xplore.distribution.size import checked_size
 
 
 @register("distribution", "categorical")
@@ -33,7 +35,7 @@ class Categorical(Distribution):
         super().__init__(action_space)
         if not isinstance(self.action_space, Discrete):
             raise misfit("categorical", "a Discrete action_space", self.action_space)
-        self.num_params = self.action_space.n
+        self.num_params = checked_size(self.action_space.n, self.action_space)
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -47,7 +49,7 @@ class Categorical(Distribution):
         return params.argmax(-1).to(self._dtype)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
-        return index_log_prob(params, action)
+        return choice_log_prob(params, action, action, self.action_space)
 
     def entropy(self, params: Tensor) -> Tensor:
         return logits_entropy(params)
@@ -70,12 +72,41 @@ def sample_index(logits: Tensor, generator: torch.Generator | None) -> tuple[Ten
     return index.squeeze(-1), log_probs.gather(-1, index).squeeze(-1)
 
 
+def choice_log_prob(logits: Tensor, index: Tensor, action: Tensor, space: Space) -> Tensor:
+    """Return what ``index_log_prob`` does; an index that is none of those of ``space`` is refused in one line.
+
+    Args:
+        logits: ``[..., n]``.
+        index: ``action``, with as many axes as the logits have before the last.
+        action: for the error, ``[..., *space.shape]``.
+        space: the actions.
+    """
+    if action.is_floating_point():
+        refuse_outside(space, action)  # what follows would cut off fractions
+    try:
+        return index_log_prob(logits, index)
+    except (IndexError, RuntimeError):
+        refuse_outside(space, action)
+        raise
+
+
 def index_log_prob(logits: Tensor, index: Tensor) -> Tensor:
-    """Return the log-probability of ``index``, ``[...]``, under logits ``[..., n]``."""
+    """Return the log-probability of ``index``, ``[...]``, under logits ``[..., n]``.
+
+    An index outside the logits is an error on the CPU, and NaN on an accelerator: to look at it there would be to
+    wait for it, and not to look ends in an assertion after which the device cannot be used any more.
+    """
     log_probs = _log_softmax(logits)
     # gather alone would quietly drop rows of the logits for which there is no index
     column = index.long().unsqueeze(-1).expand(*log_probs.shape[:-1], 1)
-    return log_probs.gather(-1, column).squeeze(-1)
+    if column.device.type == "cpu":
+        return log_probs.gather(-1, column).squeeze(-1)
+    return _gather_or_nan(log_probs, column).squeeze(-1)
+
+
+def _gather_or_nan(x: Tensor, column: Tensor) -> Tensor:
+    nearest = column.clamp(0, x.shape[-1] - 1)
+    return torch.where(column == nearest, x.gather(-1, nearest), torch.nan)
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import lookup
-from hsuanwu.common.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space, SpaceLike, as_space
+from hsuanwu.common.spaces import ACTION_FORMS, Box, Discrete, MultiBinary, MultiDiscrete, Space, SpaceLike, as_space
 from hsuanwu.xplore.distribution.base import Distribution
 
 _NAMES: dict[type[Space], str] = {
@@ -31,7 +31,7 @@ def default_distribution(action_space: SpaceLike) -> Distribution:
     space = as_space(action_space, "action_space")
     name = _NAMES.get(type(space))
     if name is None:
-        raise ConfigurationError(f"distribution: nothing fits the action_space {space}; use {_supported()}")
+        raise ConfigurationError(f"distribution: nothing fits the action_space {space}; {ACTION_FORMS}")
     distribution: Distribution = lookup("distribution", name)(space)
     return distribution
 
@@ -41,13 +41,11 @@ def misfit(name: str, needs: str, space: Space) -> ConfigurationError:
 
     Args:
         name: the distribution's name in the registry.
-        needs: what action space it needs, ``"a Discrete action_space"`` say.
+        needs: what action space it needs, such as ``"a Discrete action_space"``.
         space: the action space that was found.
     """
-    default = _NAMES.get(type(space), name)
-    right = f"an action_space of {_supported()}" if default == name else f"distribution={default}"
-    return ConfigurationError(f"distribution: {name} needs {needs}, found {space}; use {right}")
-
-
-def _supported() -> str:
-    return "one Discrete, MultiDiscrete, MultiBinary or float Box"
+    default = _NAMES.get(type(space))
+    # what is recommended must not be refused next
+    is_refused = 0 in space.shape or (isinstance(space, Box) and space.dtype.kind != "f")
+    right = ACTION_FORMS if default in (None, name) or is_refused else f"use distribution={default}"
+    return ConfigurationError(f"distribution: {name} needs {needs}, found {space}; {right}")

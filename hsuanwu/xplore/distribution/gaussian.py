@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.outside import refuse_outside
 from hsuanwu.common.spaces import Box, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
 from hsuanwu.xplore.distribution.default import misfit
+from hsuanwu.xplore.distribution.size import checked_size
+from hsuanwu.xplore.distribution.units import BoundUnits
 
 LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -59,6 +62,8 @@ class Gaussian(Distribution, ABC):
         ConfigurationError: if the space is no Box of floats, or ``init_log_std`` is out of its limits.
     """
 
+    _bound_units: BoundUnits
+
     def __init__(
         self,
         name: str,
@@ -79,13 +84,28 @@ class Gaussian(Distribution, ABC):
                 f"to max_log_std {max_log_std}"
             )
         self._num_dims = math.prod(space.shape)
-        self.num_params = 2 * self._num_dims
-        self._init_log_std, self._state_dependent_std = init_log_std, state_dependent_std
+        self.num_params = checked_size(2 * self._num_dims, space)
+        self.init_log_std, self._state_dependent_std = init_log_std, state_dependent_std
         self._min_log_std, self._max_log_std = min_log_std, max_log_std
         self._dtype: torch.dtype = space.tensor_spec().dtype
 
     def head(self, feature_dim: int) -> nn.Module:
-        return GaussianHead(feature_dim, self._num_dims, self._init_log_std, self._state_dependent_std)
+        return GaussianHead(feature_dim, self._num_dims, self.init_log_std, self._state_dependent_std)
+
+    def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        params = params.detach()
+        action = self.sample(params, generator)
+        return action, self._log_prob(params, action)
+
+    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+        log_prob = self._log_prob(params, action)
+        if log_prob.device.type == "cpu" and math.isnan(log_prob.detach().sum()) and params.isfinite().all():
+            refuse_outside(self.action_space, action)
+        return log_prob
+
+    @abstractmethod
+    def _log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+        """Return the log-density of ``action``; NaN where it is."""
 
     def kl(self, params: Tensor, other_params: Tensor) -> Tensor:
         """Return the divergence of the Gaussians; no bijection of ``u`` changes it."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hsuanwu.common.outside import refuse_outside
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import MultiDiscrete, SpaceLike
 from hsuanwu.xplore.distribution.base import Distribution
-from hsuanwu.xplore.distribution.categorical import index_log_prob, logits_entropy, logits_kl, sample_index
+from hsuanwu.xplore.distribution.categorical import choice_log_prob, logits_entropy, logits_kl, sample_index
 from hsuanwu.xplore.distribution.constant import Constant
 from hsuanwu.xplore.distribution.default import misfit
 from hsuanwu.xplore.distribution.event import to_action, to_vector
+from hsuanwu.xplore.distribution.size import checked_size
 
 
 @register("distribution", "multi_categorical")
@@ -39,22 +43,30 @@ class MultiCategorical(Distribution):
         if not isinstance(self.action_space, MultiDiscrete):
             raise misfit("multi_categorical", "a MultiDiscrete action_space", self.action_space)
         sizes = self.action_space.nvec.astype(np.int64).flatten()
-        self.num_params = int(sizes.sum())
         self._table_shape = (len(sizes), int(sizes.max()))
+        checked_size(math.prod(self._table_shape), self.action_space)
+        self.num_params = int(sizes.sum())
         columns = _columns(sizes)
         self._columns = None if columns is None else Constant(columns)
+        self._sizes = Constant(sizes)
         self._dtype = self.action_space.tensor_spec().dtype
 
     def sample(self, params: Tensor, generator: torch.Generator | None = None) -> Tensor:
         index, _ = sample_index(self._table(params), generator)
         return to_action(index, self.action_space.shape).to(self._dtype)
 
+    def sample_with_log_prob(self, params: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        index, log_prob = sample_index(self._table(params), generator)
+        return to_action(index, self.action_space.shape).to(self._dtype), log_prob.sum(-1)
+
     def mode(self, params: Tensor) -> Tensor:
         return to_action(self._table(params).argmax(-1), self.action_space.shape).to(self._dtype)
 
     def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         index = to_vector(action, self.action_space.shape)
-        return index_log_prob(self._table(params), index).sum(-1)
+        if self._columns is not None and index.device.type == "cpu" and (index >= self._sizes.on(index.device)).any():
+            refuse_outside(self.action_space, action)  # the table has a place for it, with a logit of -inf
+        return choice_log_prob(self._table(params), index, action, self.action_space).sum(-1)
 
     def entropy(self, params: Tensor) -> Tensor:
         return logits_entropy(self._table(params)).sum(-1)

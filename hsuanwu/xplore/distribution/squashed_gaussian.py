@@ -89,7 +89,7 @@ class SquashedGaussian(Gaussian):
     def mode(self, params: Tensor) -> Tensor:
         return self._squash(self._split(params)[0])
 
-    def log_prob(self, params: Tensor, action: Tensor) -> Tensor:
+    def _log_prob(self, params: Tensor, action: Tensor) -> Tensor:
         low, width = self._bounds(params.device)
         from_low = (to_vector(action, self.action_space.shape).float() - low) / width
         from_low = from_low.clamp(_MARGIN, 1 - _MARGIN)

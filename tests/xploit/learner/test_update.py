@@ -15,7 +15,16 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.encoder import MlpEncoder
 from tests.waiting import join, wait_for
-from tests.xploit.learner.cases import BOX, OBSERVATION, batch_for, cfgs_of, make
+from tests.xploit.learner.cases import (
+    BOX,
+    DISCRETE,
+    MULTI_BINARY,
+    MULTI_DISCRETE,
+    OBSERVATION,
+    batch_for,
+    cfgs_of,
+    make,
+)
 
 
 @pytest.fixture
@@ -264,6 +273,38 @@ def test_threads_wait_for_the_lock(learner, batch):
 def test_a_gradient_that_is_not_finite_is_told_with_what_it_comes_from(learner, batch, name):
     with pytest.raises(FloatingPointError, match=f"for not every {name} of the environment is finite;"):
         update(learner, replace(batch, **{name: torch.full_like(getattr(batch, name), torch.nan)}))
+
+
+@pytest.mark.parametrize(
+    "space, wrong, right",
+    [
+        (DISCRETE, 3, "found 3 at [2, 1]; use a whole number from 0 to 2"),
+        (DISCRETE, -1, "found -1 at [2, 1]; use a whole number from 0 to 2"),
+        (MULTI_DISCRETE, torch.tensor([2, 0]), "found 2 at [2, 1, 0]; use a whole number from 0 to 1"),
+        (MULTI_BINARY, torch.tensor([0, 2, 0]), "found 2 at [2, 1, 1]; use a whole number from 0 to 1"),
+    ],
+)
+@pytest.mark.parametrize("name", ["action", "last_action"])
+def test_an_action_outside_of_its_space_is_named(space, wrong, right, name):
+    learner = make(action_space=space, use_lstm=True)
+    batch = batch_for(learner)
+    batch.valid[2, 1], batch.is_first[2, 1] = True, False
+    getattr(batch, name)[2, 1] = wrong
+    if space is MULTI_BINARY and name == "last_action":
+        return  # a network can read a 2
+    before = copy.deepcopy(learner.learner.state_dict())
+    with pytest.raises(ConfigurationError) as caught:
+        update(learner, batch)
+    assert str(caught.value) == f"{name}: {right}"
+    assert all(torch.equal(x, before[name]) for name, x in learner.learner.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["action", "last_action"])
+def test_an_action_that_is_no_number_is_named(learner, batch, name):
+    batch.valid[2, 1], batch.is_first[2, 1] = True, False
+    getattr(batch, name)[2, 1, 1] = math.nan
+    with pytest.raises(FloatingPointError, match=rf"{name}: found nan at \[2, 1, 1\]; use a number"):
+        update(learner, batch)
 
 
 def test_a_gradient_that_overflows_is_told_as_such(learner, batch):

@@ -13,7 +13,7 @@ from hsuanwu.testing.trajectory import random_trajectory
 from hsuanwu.xploit.encoder import default_encoder
 from hsuanwu.xploit.policy import FeedForwardPolicy, LstmPolicy
 from hsuanwu.xplore.augmentation import RandomShift
-from hsuanwu.xplore.distribution import default_distribution
+from hsuanwu.xplore.distribution import DiagonalGaussian, SquashedGaussian, default_distribution
 from tests.xploit.policy.mutants import MUTANTS, RowByRow
 
 VECTOR = as_space({"shape": (4,)})
@@ -22,6 +22,7 @@ NESTED = Dict({"b": Dict({"speed": Box(-1, 1, (3,)), "camera": FRAMES}), "a": Di
 ACTIONS = [
     Discrete(3, start=5),
     Box(-1, 1, (2, 2)),
+    Box([100, -1e-3], [200, 1e-3], (2,)),
     Box(-1, 1, (), "float64"),
     MultiDiscrete([2, 3]),
     MultiBinary((3,)),
@@ -47,6 +48,21 @@ def policy_class(request):
 @pytest.mark.parametrize("action_space", ACTIONS, ids=str)
 def test_contract_for_actions(policy_class, action_space):
     check_policy(make(policy_class, action_space=action_space), VECTOR)
+
+
+@pytest.mark.parametrize("family", [DiagonalGaussian, SquashedGaussian])
+def test_an_lstm_reads_actions_in_the_units_of_their_bounds(family):
+    low, high = torch.tensor([100.0, -1e-3]), torch.tensor([200.0, 1e-3])
+    outputs = []
+    for space in (Box(-1, 1, (2,)), Box(low.numpy(), high.numpy(), (2,))):
+        torch.manual_seed(0)
+        policy = LstmPolicy(default_encoder(VECTOR, 6), family(space), 5, None)
+        seen = random_trajectory(VECTOR, ACTIONS[0], 4, 3, policy.state_spec)
+        action = torch.linspace(-1.5, 1.5, 5 * 3 * 2).reshape(5, 3, 2)
+        if space.high[0] != 1:
+            action = (low + high) / 2 + (high - low) / 2 * action
+        outputs.append(policy.unroll(seen.observation, seen.is_first, action, seen.last_reward, seen.init_state))
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("observation_space", [FRAMES, NESTED, MultiDiscrete([2, 3])], ids=lambda x: type(x).__name__)

@@ -25,7 +25,10 @@ SPACES = [
     Box([-1, 0, 10], [1, 5, 12], (3,)),
     Box(-2, 2, (2, 3), np.float64),
     Box(0, 1, ()),
+    Box([0, -1, 100, 5], [1, 1, 200, 5], (4,)),
+    Box(-1e-3, 1e-3, (2,)),
     Box(-np.inf, np.inf, (2,)),
+    Box([0, -np.inf, -3e38], [np.inf, -7, 3e38], (3,)),
     Box(0, 255, (2,), np.uint8),
     Box(-1, 1, (0,)),
     Dict({"a": Discrete(2), "b": Box(-1, 1, (2,))}),
@@ -48,6 +51,8 @@ def test_fits_or_refuses(name, space):
         message = str(error)
         assert message.startswith("distribution: ") and name in message and "action_space" in message
         assert "found" in message and "use " in message and "\n" not in message
+        if "use distribution=" in message:
+            options("distribution")[message.rpartition("=")[2]](space)  # advice that is not refused next
         return
     check_distribution(distribution)
     check_distribution(options("distribution")[name](space.to_dict()))
@@ -125,5 +130,5 @@ def test_no_default(space):
 def test_a_misfit_names_what_fits():
     with pytest.raises(ConfigurationError, match=r"found Box.*use distribution=diagonal_gaussian"):
         options("distribution")["categorical"](Box(-1, 1, (2,)))
-    with pytest.raises(ConfigurationError, match=r"found Dict.*use an action_space of one Discrete"):
+    with pytest.raises(ConfigurationError, match=r"found Dict.*; use one Box of floats, Discrete"):
         options("distribution")["categorical"](Dict({"a": Discrete(2)}))

@@ -1,12 +1,16 @@
 """Categorical, MultiCategorical and Bernoulli against torch.distributions in float64, and at their extremes."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import distributions as oracle
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.spaces import Discrete, MultiBinary, MultiDiscrete
-from hsuanwu.xplore.distribution import Bernoulli, Categorical, MultiCategorical
+from hsuanwu.xplore.distribution import Bernoulli, Categorical, MultiCategorical, default_distribution
+from hsuanwu.xplore.distribution.categorical import _gather_or_nan
 
 T, B = 5, 3
 NVEC = [[2, 4], [3, 1]]
@@ -188,5 +192,52 @@ def test_rows_must_match(distribution, make_oracle):
     action = distribution.mode(params)
     with pytest.raises(RuntimeError):
         distribution.log_prob(params, action[:-1])
-    with pytest.raises((RuntimeError, IndexError)):
-        distribution.log_prob(params, torch.full_like(action, 100))
+
+
+OUTSIDE = [
+    (Discrete(4, start=7), 7, "0 to 3 (they count from 0, whatever the space's start)"),
+    (Discrete(4), 4, "0 to 3"),
+    (Discrete(4), -1, "0 to 3"),
+    (Discrete(4), 1.5, "0 to 3"),
+    (Discrete(4), math.nan, "0 to 3"),
+    (Discrete(4), 2**40, "0 to 3"),
+    (MultiDiscrete([5, 3]), [4, 3], "0 to 2"),
+    (MultiDiscrete([5, 3]), [4, -1], "0 to 2"),
+    (MultiDiscrete([3, 3]), [2, 3], "0 to 2"),
+    (MultiDiscrete([5, 2], start=[1, 0]), [4, 2], "0 to 1 (they count from 0, whatever the space's start)"),
+    (MultiBinary((2,)), [0, 2], "0 to 1"),
+    (MultiBinary((2,)), [0, -1], "0 to 1"),
+    (MultiBinary((2,)), [0, 0.5], "0 to 1"),
+]
+
+
+@pytest.mark.parametrize("space, wrong, right", OUTSIDE, ids=str)
+def test_an_action_outside_of_its_space_is_refused_in_one_line(space, wrong, right):
+    distribution = default_distribution(space)
+    wrong = torch.tensor(wrong)
+    action = torch.zeros(T, B, *space.shape, dtype=wrong.dtype)
+    action[3, 1] = wrong
+    place, value = ([3, 1, 1], wrong[1].item()) if space.shape else ([3, 1], wrong.item())
+    with pytest.raises(ConfigurationError) as caught:
+        distribution.log_prob(logits_of(distribution), action)
+    assert str(caught.value) == f"action: found {value} at {place}; use a whole number from {right}"
+
+
+def test_on_an_accelerator_an_index_outside_is_nan():
+    logits = torch.tensor([[1.0, 2.0], [3.0, 1.0], [0.0, 0.0]])
+    found = _gather_or_nan(logits, torch.tensor([[2], [0], [-1]]))
+    assert found.isnan().flatten().tolist() == [True, False, True] and found[1] == 3
+
+
+def test_what_a_network_reads_is_refused_in_the_same_line():
+    for space in (Discrete(4), MultiDiscrete([5, 3])):
+        action = torch.zeros(T, B, *space.shape, dtype=torch.int64)
+        action[2, 0] = 3
+        if space.shape:
+            action[2, 0, 0] = 0
+        if isinstance(space, Discrete):
+            action[2, 0] = 4
+        with pytest.raises(
+            ConfigurationError, match=r"^last_action: found \d at \[2, 0.*\]; use a whole number from 0 to"
+        ):
+            default_distribution(space).features(action)
