@@ -307,10 +307,13 @@ def test_an_action_that_is_no_number_is_named(learner, batch, name):
         update(learner, batch)
 
 
-def test_a_gradient_that_overflows_is_told_as_such(learner, batch):
-    batch = replace(batch, reward=torch.full_like(batch.reward, 1e38))
+def test_a_gradient_that_overflows_is_told_with_what_was_too_large(learner, batch):
+    large = replace(batch, reward=torch.full_like(batch.reward, 1e38))
+    with pytest.raises(FloatingPointError, match=r"for the largest reward is 1e\+38, .* use learner.reward_clip=1.0"):
+        update(learner, large)
+    large = replace(batch, log_prob=torch.full_like(batch.log_prob, math.nan))
     with pytest.raises(FloatingPointError, match="though observations and rewards are; lower learner.lr or"):
-        update(learner, batch)
+        update(learner, large)
 
 
 def test_the_lock_is_given_back_after_an_error(learner, batch):
