@@ -21,7 +21,7 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
     actions, which may come from an unbounded Gaussian, are clipped to ``[low, high]`` (and rounded where
     the space holds integers). The function takes and returns ``[B, *space.shape]``; the result has the
     dtype of the space and is a new array. It raises a ``ValueError`` for actions of another shape, a
-    ``ConfigurationError`` for an integer that is none of those of the space and a ``FloatingPointError`` for NaN.
+    ``ConfigurationError`` for what is no number or none of the integers of the space, a ``FloatingPointError`` for NaN.
 
     Args:
         space: the actions that the environment takes; any space but a Dict.
@@ -39,8 +39,10 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
 
     def convert_batch(action: Array) -> Array:
         action = np.asarray(action)
-        if action.shape[1:] != space.shape:
+        if action.shape[1:] != space.shape or not action.ndim:
             raise ValueError(f"actions of {space} have shape {('B', *space.shape)}, found {action.shape}")
+        if action.dtype.kind not in "biuf":
+            raise ConfigurationError(f"action: found {action.dtype}; use numbers, such as {space.dtype}")
         if may_be_outside(action):
             refuse_outside(space, action)
         return convert(action)

@@ -95,6 +95,14 @@ def test_dict_is_refused():
         action_converter(Dict({"a": Discrete(2)}))
 
 
-def test_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match="found"):
-        action_converter(Box(-1, 1, (1,)))(np.zeros(3, np.float32))
+@pytest.mark.parametrize("space, action", [(Box(-1, 1, (1,)), np.zeros(3, np.float32)), (Discrete(4), np.asarray(3))])
+def test_wrong_shape_is_refused(space, action):
+    with pytest.raises(ValueError, match="have shape .* found"):
+        action_converter(space)(action)
+
+
+@pytest.mark.parametrize("space", [Discrete(4), Box(-1, 1, ()), MultiBinary(()), MultiDiscrete(np.asarray(3))], ids=str)
+@pytest.mark.parametrize("action", [[None, None], ["left", "right"], [1j, 0]], ids=str)
+def test_what_is_no_number_is_refused(space, action):
+    with pytest.raises(ConfigurationError, match="^action: found .*; use numbers, such as"):
+        action_converter(space)(action)
