@@ -21,6 +21,7 @@ from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
+from hsuanwu.engine.description import describe_observation
 from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
 from hsuanwu.env.imports import load_object, one_line
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
@@ -65,12 +66,14 @@ class Agent:
         observation_space: what they show.
         action_space: what they take.
         learner: policies and optimizer.
+        description: lines that say which encoder reads observations, and how.
     """
 
     env_factory: EnvFactory
     observation_space: Space
     action_space: Space
     learner: Learner
+    description: list[str]
 
     @property
     def device(self) -> torch.device:
@@ -115,7 +118,8 @@ def build_agent(cfgs: DictConfig) -> Agent:
     if cfgs.compile:
         # in place, and after the learner has made its copy for the actors: they would compile for minutes
         encoder.compile()
-    return Agent(env_factory, observation_space, action_space, learner)
+    description = describe_observation(encoder, is_chosen=cfgs.get("encoder") is not None)
+    return Agent(env_factory, observation_space, action_space, learner, description)
 
 
 def _make_encoder(cfgs: DictConfig, wiring: Mapping[str, Any]) -> Encoder:

@@ -101,6 +101,7 @@ class DistributedTrainer:
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval)
         with reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
+            reporter.console.say("\n".join(self.agent.description))
             if warning := warning_of_long_updates(cfgs, self.calibration):
                 reporter.console.say(warning)
             try:
@@ -237,10 +238,17 @@ class DistributedTrainer:
     def folder(self) -> RunFolder:
         """The run folder; made when it is first asked for."""
         if self._folder is None:
-            self._folder = open_run_folder(self.cfgs)
-            if self.calibration is not None:
-                self._folder.calibration.write_text(json.dumps(self.calibration, indent=2) + "\n", "utf-8")
+            self._folder = _begun_folder(self.cfgs, self.calibration, self.agent.description)
         return self._folder
+
+
+def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, description: list[str]) -> RunFolder:
+    """Return the run folder with what is known before training."""
+    folder = open_run_folder(cfgs)
+    folder.model.write_text("\n".join(description) + "\n", "utf-8")
+    if calibration is not None:
+        folder.calibration.write_text(json.dumps(calibration, indent=2) + "\n", "utf-8")
+    return folder
 
 
 def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:

@@ -28,6 +28,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.calibration = path / "calibration.json"
+        self.model = path / "model.txt"
         self.metrics = path / "metrics.jsonl"
         self.episodes = path / "episodes.csv"
         self.checkpoints = path / "checkpoints"
