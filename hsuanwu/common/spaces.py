@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from operator import index
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import dm_env.specs
@@ -24,7 +24,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from hsuanwu.common.bounds import as_array, cast_exactly, dtype_bounds, first_number, plain_bound
+from hsuanwu.common import bounds
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.slab import TensorSpec
 
@@ -86,11 +86,9 @@ class Box(Space):
     """
 
     def __init__(self, low: Any, high: Any, shape: tuple[int, ...], dtype: Any = np.float32) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
-        if self.dtype.kind not in "biuf":
-            raise ConfigurationError(f"dtype: found {dtype}; a Box space holds bools, integers or floats")
-        self.low = np.broadcast_to(cast_exactly("low", low, self.dtype), shape).copy()
-        self.high = np.broadcast_to(cast_exactly("high", high, self.dtype), shape).copy()
+        self.shape, self.dtype = bounds.checked_size(shape), bounds.checked_dtype(dtype)
+        self.low = np.broadcast_to(bounds.cast_exactly("low", low, self.dtype), shape).copy()
+        self.high = np.broadcast_to(bounds.cast_exactly("high", high, self.dtype), shape).copy()
         if not (self.low <= self.high).all():
             raise ConfigurationError(f"a Box space needs low <= high everywhere, found low {low} and high {high}")
 
@@ -99,14 +97,19 @@ class Box(Space):
         """Whether every number has a finite least and greatest value."""
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
+    @cached_property
+    def magnitude(self) -> np.ndarray[Any, Any]:
+        """The greatest absolute value that the bounds of each number allow, float64; ``()`` where all are the same."""
+        return bounds.magnitude(self.low, self.high)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "shape": self.shape,
             "type": "Box",
-            "range": [first_number(self.low), first_number(self.high)],
+            "range": [bounds.first_number(self.low), bounds.first_number(self.high)],
             "dtype": self.dtype.name,
-            "low": plain_bound(self.low),
-            "high": plain_bound(self.high),
+            "low": bounds.plain_bound(self.low),
+            "high": bounds.plain_bound(self.high),
         }
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
@@ -128,8 +131,8 @@ class Discrete(Space):
         self.n, self.start, self.shape, self.dtype = int(n), int(start), (), np.dtype(dtype)
 
     def to_dict(self) -> dict[str, Any]:
-        bounds = [self.start, self.start + self.n - 1]
-        return {"shape": (self.n,), "type": "Discrete", "range": bounds, "dtype": self.dtype.name}
+        last = self.start + self.n - 1
+        return {"shape": (self.n,), "type": "Discrete", "range": [self.start, last], "dtype": self.dtype.name}
 
     def to_gymnasium(self) -> gymnasium.Space[Any]:
         # gymnasium takes only its default integer as dtype of a Discrete before 1.3
@@ -151,9 +154,9 @@ class MultiDiscrete(Space):
 
     def __init__(self, nvec: Any, start: Any = 0, dtype: Any = np.int64) -> None:
         self.dtype = np.dtype(dtype)
-        self.nvec = cast_exactly("nvec", nvec, self.dtype)
+        self.nvec = bounds.cast_exactly("nvec", nvec, self.dtype)
         self.shape = self.nvec.shape
-        self.start = np.broadcast_to(cast_exactly("start", start, self.dtype), self.shape).copy()
+        self.start = np.broadcast_to(bounds.cast_exactly("start", start, self.dtype), self.shape).copy()
         if self.nvec.size == 0 or (self.nvec < 1).any():
             raise ConfigurationError(f"a MultiDiscrete space needs nvec of 1 or more, found {nvec}")
 
@@ -183,7 +186,7 @@ class MultiBinary(Space):
     """
 
     def __init__(self, shape: tuple[int, ...], is_tuple: bool = False) -> None:
-        self.shape, self.dtype = shape, np.dtype(np.int8)
+        self.shape, self.dtype = bounds.checked_size(shape), np.dtype(np.int8)
         self._is_int = len(shape) == 1 and not is_tuple
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,12 +202,15 @@ class Dict(Space):
 
     Args:
         spaces: the spaces by name; at least one.
+
+    Raises:
+        ConfigurationError: if there is none, or a name is no string.
     """
 
     def __init__(self, spaces: Mapping[str, Space]) -> None:
         if not spaces:
             raise ConfigurationError("a Dict space needs at least one space, found none")
-        self.spaces = {str(name): space for name, space in spaces.items()}
+        self.spaces = {bounds.plain_name(name): space for name, space in spaces.items()}
         self.shape, self.dtype = (), np.dtype(object)
 
     def to_dict(self) -> dict[str, Any]:
@@ -224,11 +230,15 @@ class Dict(Space):
         return f"Dict({self.spaces})"
 
 
+_SPACES = (Space, gymnasium.Space, dm_env.specs.Array)
+
+
 def as_space(x: SpaceLike, key: str = "space") -> Space:
     """Return the space that ``x`` describes.
 
     Args:
-        x: a ``Space``, a gymnasium space, a dm_env spec (or a mapping of specs), or a dict form.
+        x: a ``Space``, a gymnasium space, a dm_env spec, a mapping that names these or further mappings of them, or a
+            dict form.
         key: what the space is called in an error, ``"observation_space"`` say.
 
     Raises:
@@ -256,9 +266,11 @@ def _read(x: SpaceLike, key: str) -> Space:
     if isinstance(x, gymnasium.Space):
         return _from_gymnasium(x, key)
     if isinstance(x, dm_env.specs.Array):
-        return _from_dm_env(x)
+        return _from_dm_env(x, key)
     if isinstance(x, Mapping):
         return _from_dict(x, key)
+    if isinstance(x, Sequence) and x and all(isinstance(part, (Mapping, *_SPACES)) for part in x):
+        raise ConfigurationError(f"{key}: found a {type(x).__name__} of {len(x)} spaces; use a dict that names each")
     raise ConfigurationError(f"{key}: found {type(x).__name__} {x!r}; {_FORMS}")
 
 
@@ -273,30 +285,35 @@ def _from_gymnasium(x: gymnasium.Space[Any], key: str) -> Space:
     if isinstance(x, spaces.MultiBinary):
         return MultiBinary(tuple(x.shape), is_tuple=isinstance(x.n, tuple))
     if isinstance(x, spaces.Dict):
-        return Dict({str(name): _from_gymnasium(s, f"{key}.{name}") for name, s in x.spaces.items()})
+        return Dict({name: as_space(part, f"{key}.{name}") for name, part in x.spaces.items()})
     if "action_space" in key:
         raise ConfigurationError(f"{key}: {type(x).__name__} actions are not supported; {ACTION_FORMS}")
     raise ConfigurationError(
         f"{key}: {type(x).__name__} spaces are not supported; "
-        "use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these"
+        f"use Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these{_or_else(x, key)}"
     )
 
 
-def _from_dm_env(x: dm_env.specs.Array) -> Space:
+def _from_dm_env(x: dm_env.specs.Array, key: str) -> Space:
+    if x.dtype.kind not in "biuf":
+        found = "text" if isinstance(x, dm_env.specs.StringArray) else f"dtype {x.dtype}"
+        raise ConfigurationError(
+            f"{key}: {found} is not supported, found {type(x).__name__}; use numbers{_or_else(x, key)}"
+        )
     if isinstance(x, dm_env.specs.DiscreteArray):
         return Discrete(int(x.num_values), dtype=x.dtype)
     dtype = np.dtype(np.float32) if np.issubdtype(x.dtype, np.floating) else np.dtype(x.dtype)
     if isinstance(x, dm_env.specs.BoundedArray):
         return Box(x.minimum, x.maximum, tuple(x.shape), dtype)
-    return Box(*dtype_bounds(dtype), tuple(x.shape), dtype)
+    return Box(*bounds.dtype_bounds(dtype), tuple(x.shape), dtype)
 
 
 def _from_dict(x: Mapping[str, Any], key: str) -> Space:
-    if x and all(isinstance(v, (dm_env.specs.Array, gymnasium.Space, Space)) for v in x.values()):
-        return Dict({str(name): as_space(v, f"{key}.{name}") for name, v in x.items()})
+    if _names_spaces(x):
+        return Dict({name: as_space(part, f"{key}.{name}") for name, part in x.items()})
     kind = x.get("type", "Box")
     if kind == "Dict":
-        return Dict({str(name): as_space(v, f"{key}.{name}") for name, v in _need(x, "spaces", key).items()})
+        return Dict({name: as_space(part, f"{key}.{name}") for name, part in _need(x, "spaces", key).items()})
     readers = {
         "Box": _read_box,
         "Discrete": _read_discrete,
@@ -309,13 +326,27 @@ def _from_dict(x: Mapping[str, Any], key: str) -> Space:
     return readers[kind](x, key)
 
 
+def _or_else(x: object, key: str) -> str:
+    if isinstance(x, gymnasium.spaces.Tuple):
+        return ", or the wrapper gymnasium.wrappers.FlattenObservation, which makes one Box of the observation"
+    return f", or leave {key.rpartition('.')[2]} out" if "." in key else ""
+
+
+def _names_spaces(x: Mapping[str, Any]) -> bool:
+    """Return whether a mapping names spaces or specs, or mappings that do; a dict form describes one itself."""
+    if isinstance(x.get("type"), str):
+        return False
+    parts = x.values()
+    return any(isinstance(part, _SPACES) or (isinstance(part, Mapping) and _names_spaces(part)) for part in parts)
+
+
 def _read_box(x: Mapping[str, Any], key: str) -> Space:
     shape = _read_shape(x, key)
     is_short = "dtype" not in x and "range" not in x and "low" not in x
     dtype = np.dtype(x.get("dtype", "uint8" if is_short and len(shape) == 3 else "float32"))
-    first = _read_range(x, key, dtype_bounds(dtype))
-    low, high = x.get("low"), x.get("high")
-    return Box(as_array(first[0] if low is None else low), as_array(first[1] if high is None else high), shape, dtype)
+    first = _read_range(x, key, bounds.dtype_bounds(dtype))
+    low, high = (first[i] if x.get(side) is None else x[side] for i, side in enumerate(("low", "high")))
+    return Box(bounds.as_array(low), bounds.as_array(high), shape, dtype)
 
 
 def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
@@ -331,7 +362,8 @@ def _read_discrete(x: Mapping[str, Any], key: str) -> Space:
 
 
 def _read_multi_discrete(x: Mapping[str, Any], key: str) -> Space:
-    space = MultiDiscrete(as_array(_need(x, "nvec", key)), as_array(x.get("start", 0)), x.get("dtype", np.int64))
+    nvec, start = bounds.as_array(_need(x, "nvec", key)), bounds.as_array(x.get("start", 0))
+    space = MultiDiscrete(nvec, start, x.get("dtype", np.int64))
     if "shape" in x and _read_shape(x, key) != space.shape:
         raise ConfigurationError(f"{key}.shape: found {_read_shape(x, key)}, but nvec has shape {space.shape}")
     return space
@@ -342,23 +374,12 @@ def _read_multi_binary(x: Mapping[str, Any], key: str) -> Space:
 
 
 def _read_shape(x: Mapping[str, Any], key: str) -> tuple[int, ...]:
-    shape = _need(x, "shape", key)
-    try:
-        sizes = tuple(index(size) for size in ([shape] if isinstance(shape, (int, np.integer)) else shape))
-    except (TypeError, ValueError):
-        sizes = (-1,)
-    if any(size < 0 for size in sizes):
-        raise ConfigurationError(f"{key}.shape: found {shape!r}; use a tuple of sizes, (4,) say")
-    return sizes
+    return bounds.as_shape(_need(x, "shape", key), key)
 
 
 def _read_range(x: Mapping[str, Any], key: str, default: tuple[Any, Any]) -> tuple[Any, Any]:
     found = x.get("range")
-    if found is None:
-        return default
-    if isinstance(found, str) or len(found) != 2:
-        raise ConfigurationError(f"{key}.range: found {found!r}; use [least, greatest]")
-    return found[0], found[1]
+    return default if found is None else bounds.as_range(found, key)
 
 
 def _need(x: Mapping[str, Any], name: str, key: str) -> Any:

@@ -20,6 +20,7 @@ from hsuanwu.common.protocols import EnvFactory
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
+from hsuanwu.engine.description import describe_observation
 from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
 from hsuanwu.env.action import random_action
 from hsuanwu.env.imports import load_object
@@ -41,7 +42,7 @@ from hsuanwu.xploit.learner.optimizer import as_device
 from hsuanwu.xploit.policy import Policy
 from hsuanwu.xploit.storage import Storage
 from hsuanwu.xplore.augmentation import Augmentation
-from hsuanwu.xplore.distribution import Distribution, default_distribution
+from hsuanwu.xplore.distribution import Distribution, action_notes, default_distribution
 
 _BASES: dict[str, type | None] = {
     "augmentation": Augmentation,
@@ -69,12 +70,14 @@ class Agent:
         observation_space: what they show.
         action_space: what they take.
         learner: policies and optimizer.
+        description: lines that say which encoder reads observations, and how.
     """
 
     env_factory: EnvFactory
     observation_space: Space
     action_space: Space
     learner: Learner
+    description: list[str]
 
     @property
     def device(self) -> torch.device:
@@ -119,7 +122,10 @@ def build_agent(cfgs: DictConfig) -> Agent:
     if cfgs.compile:
         # in place, and after the learner has made its copy for the actors: they would compile for minutes
         encoder.compile()
-    return Agent(env_factory, observation_space, action_space, learner)
+    description = describe_observation(encoder, is_chosen=cfgs.get("encoder") is not None)
+    if wiring["distribution"] is not None:
+        description += [f"Note: {note}" for note in action_notes(wiring["distribution"])]
+    return Agent(env_factory, observation_space, action_space, learner, description)
 
 
 def make_env_factory(cfgs: DictConfig) -> EnvFactory:

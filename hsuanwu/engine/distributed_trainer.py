@@ -106,6 +106,7 @@ class DistributedTrainer:
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
         with folder_kept(), reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
+            reporter.console.say("\n".join(self.agent.description))
             if warning := warning_of_long_updates(cfgs, self.calibration):
                 reporter.console.say(warning)
             try:
@@ -238,9 +239,7 @@ class DistributedTrainer:
     def folder(self) -> RunFolder:
         """The run folder; made when it is first asked for."""
         if self._folder is None:
-            self._folder = open_run_folder(self.cfgs)
-            if self.calibration is not None:
-                self._folder.calibration.write_text(json.dumps(self.calibration, indent=2) + "\n", "utf-8")
+            self._folder = _begun_folder(self.cfgs, self.calibration, self.agent.description)
         return self._folder
 
 
@@ -257,6 +256,15 @@ def _account(reporter: Reporter, runtime: Runtime, agent: Agent, num_actors: int
         acts_on_cpu=runtime.actor.device.type == "cpu",
     )
     return {"time": shares, "bottleneck": verdict}
+
+
+def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, description: list[str]) -> RunFolder:
+    """Return the run folder with what is known before training."""
+    folder = open_run_folder(cfgs)
+    folder.model.write_text("\n".join(description) + "\n", "utf-8")
+    if calibration is not None:
+        folder.calibration.write_text(json.dumps(calibration, indent=2) + "\n", "utf-8")
+    return folder
 
 
 def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:

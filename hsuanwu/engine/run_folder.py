@@ -27,6 +27,7 @@ class RunFolder:
         self.path, path = path, path.absolute()
         self.config = path / "config.yaml"
         self.calibration = path / "calibration.json"
+        self.model = path / "model.txt"
         self.metrics = path / "metrics.jsonl"
         self.episodes = path / "episodes.csv"
         self.checkpoints = path / "checkpoints"

@@ -55,7 +55,8 @@ class ChannelFirstObservation(gymnasium.ObservationWrapper[Any, Any, Any], Recor
     """Shows images as ``[channel, height, width]``, the order that image encoders want.
 
     Args:
-        env: an environment whose observations are a Box of shape ``(height, width, channel)``.
+        env: an environment whose observations are a Box of shape ``(height, width, channel)``, or of several such
+            images, ``(stack, height, width, channel)``, whose channels come to lie behind each other.
 
     Raises:
         ConfigurationError: if observations have another rank.
@@ -65,11 +66,14 @@ class ChannelFirstObservation(gymnasium.ObservationWrapper[Any, Any, Any], Recor
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
         space = env.observation_space
-        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 3:
-            raise ConfigurationError(f"env.wrappers: ChannelFirstObservation needs a Box of rank 3, found {space}")
-        low, high = space.low.transpose(2, 0, 1), space.high.transpose(2, 0, 1)
+        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) not in (3, 4):
+            raise ConfigurationError(f"env.wrappers: ChannelFirstObservation needs a Box of rank 3 or 4, found {space}")
+        low, high = self.observation(space.low), self.observation(space.high)
         self.observation_space = gymnasium.spaces.Box(low, high, dtype=space.dtype.type)
 
     def observation(self, observation: Array) -> Array:
-        """Return the image with its last axis first."""
-        return observation.transpose(2, 0, 1)
+        """Return the image with its last axis first; of a stack of images, in one image."""
+        if observation.ndim == 3:
+            return observation.transpose(2, 0, 1)
+        stack, height, width, channels = observation.shape
+        return observation.transpose(0, 3, 1, 2).reshape(stack * channels, height, width)

@@ -1,15 +1,20 @@
-"""Elements of a space as float vectors, the way a network wants them."""
+"""Elements of a space as a network wants them: numbers of a size about 1, in a row or as pictures."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from hsuanwu.common.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+
+_NO_BOUND = 2.0**31 - 1
+"""A bound of this size or more says nothing: it is the end of a dtype, or stands for infinity."""
+_FEW_CHANNELS = 4
 
 
 def num_features(space: Space) -> int:
@@ -21,27 +26,37 @@ def num_features(space: Space) -> int:
     if isinstance(space, Discrete):
         return space.n
     if isinstance(space, MultiDiscrete):
-        return int(space.nvec.sum())
+        return sum(space.nvec.flatten().tolist())  # of Python's integers, which do not wrap around
     if isinstance(space, (Box, MultiBinary)):
         return math.prod(space.shape)
     raise ConfigurationError(f"cannot flatten {space}; use a combined encoder for Dict spaces")
 
 
-def flatten_features(space: Space, x: Tensor) -> Tensor:
+def is_empty(space: Space) -> bool:
+    """Return whether an element has no numbers: an axis of size 0, or a Dict of nothing else."""
+    if isinstance(space, Dict):
+        return all(is_empty(entry) for entry in space.spaces.values())
+    return 0 in space.shape
+
+
+def flatten_features(space: Space, x: Tensor, by: float | Tensor | None = None) -> Tensor:
     """Return elements of a space as float32 vectors.
 
     Args:
-        space: what one element looks like; any space but a Dict. Integers count from 0, whatever ``start``.
+        space: one element's; any space but a Dict. Integers count from 0, whatever ``start``.
         x: elements, ``[..., *space.shape]``.
+        by: what the numbers of a Box are divided by, on the device of ``x``; None for ``divisor(space)``.
 
     Returns:
         ``[..., num_features(space)]`` float32: one-hot for Discrete, one-hots side by side for
-        MultiDiscrete, the numbers themselves for Box (uint8 divided by 255) and MultiBinary.
+        MultiDiscrete, the numbers themselves for MultiBinary, and for Box divided as ``divisor`` says.
 
     Example:
         >>> flatten_features(Discrete(3), torch.tensor([2, 0]))
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
+        >>> flatten_features(Box(0, 10, (2,), "uint8"), torch.tensor([5, 10]))
+        tensor([0.5000, 1.0000])
     """
     if isinstance(space, Discrete):
         return functional.one_hot(x.long(), space.n).float()
@@ -51,21 +66,70 @@ def flatten_features(space: Space, x: Tensor) -> Tensor:
         sizes = space.nvec.flatten().tolist()
         columns = flat.long().unbind(-1)
         return torch.cat([functional.one_hot(c, n) for c, n in zip(columns, sizes, strict=True)], -1).float()
-    return scale(flat)
+    if isinstance(space, MultiBinary):
+        return flat.float()
+    assert isinstance(space, Box)
+    if by is None:
+        by = divisor(space)
+        by = by.to(x.device) if isinstance(by, Tensor) else by
+    return flat.float() if isinstance(by, float) and by == 1 else flat.float() / by
 
 
-def scale(x: Tensor) -> Tensor:
-    """Return ``x`` as float32; bytes are divided by 255, other numbers keep their value."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+def divisor(space: Box) -> float | Tensor:
+    """Return what the numbers of a Box are divided by before a network sees them.
+
+    Whole numbers, and the intensities of pictures (of any dtype, with bounds from 0 up), are divided by the greatest
+    absolute value that their bounds allow; all other numbers keep their value. So 0 stays 0, and what is divided lies
+    within -1 and 1. Bounds of 2**31 - 1 or more in size count as none, and what has none keeps its value. A picture
+    is divided by one number; elsewhere each number has its own.
+
+    Returns:
+        A number where it is the same for all, else ``[num_features(space)]`` float32.
+
+    Example:
+        >>> divisor(Box(0, 255, (4, 84, 84), "uint8")), divisor(Box(-100, 50, (2,), "int64")), divisor(Box(-8, 8, (3,)))
+        (255.0, 100.0, 1.0)
+        >>> divisor(Box(0, [1, 10], (2,), "uint8"))
+        tensor([ 1., 10.])
+    """
+    is_picture = picture_shape(space) is not None
+    if space.dtype.kind == "f" and not (is_picture and (space.low >= 0).all()):
+        return 1.0
+    sizes = np.max(space.magnitude) if is_picture else space.magnitude
+    sizes = np.where((sizes > 0) & (sizes < _NO_BOUND), sizes, 1.0)
+    return float(sizes) if sizes.ndim == 0 else torch.from_numpy(sizes.flatten()).float()
+
+
+def picture_shape(space: Space) -> tuple[int, int, int] | None:
+    """Return ``(channels, height, width)`` of a space of pictures; None if its elements are none.
+
+    Pictures are a Box of rank 3. Which of its axes the channels are, ``is_channels_last`` says.
+
+    Example:
+        >>> picture_shape(Box(0, 255, (84, 96, 3), "uint8"))
+        (3, 84, 96)
+    """
+    if not isinstance(space, Box) or len(space.shape) != 3 or 0 in space.shape:
+        return None
+    first, second, third = space.shape
+    return (third, first, second) if is_channels_last(space.shape) else (first, second, third)
 
 
 def is_channels_last(shape: tuple[int, ...]) -> bool:
-    """Return whether frames of a shape of rank 3 are ``(height, width, channels)``, not channels first.
+    """Return whether pictures of a shape of rank 3 are ``(height, width, channels)``, not channels first.
 
-    They are if there are 1, 3 or 4 channels, and more rows and columns than that.
+    If just one of the two readings has as many rows as columns, it is that one. Otherwise channels are last if they are
+    fewer than rows and columns, and either at most 4 or at most a quarter of both. (A picture that is misread so is
+    read rightly with its rows and columns exchanged.)
 
     Example:
-        >>> is_channels_last((84, 96, 3)), is_channels_last((4, 84, 84))
-        (True, False)
+        >>> all(is_channels_last(shape) for shape in ((84, 96, 3), (210, 160, 12), (64, 64, 36), (8, 8, 111)))
+        True
+        >>> any(is_channels_last(shape) for shape in ((4, 84, 84), (3, 96, 84), (64, 48, 36), (4, 84, 4), (10, 10, 10)))
+        False
     """
-    return shape[2] in (1, 3, 4) and min(shape[:2]) > shape[2]
+    first, second, third = shape
+    if (first == second) != (second == third):
+        return first == second
+    least = min(first, second)
+    return third < least and (third <= _FEW_CHANNELS or 4 * third <= least)

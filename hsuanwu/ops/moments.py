@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 _LEAST = 1e-6
+_LARGE_INTEGER = 2.0**62
+_MEDIAN_OF_NORMAL = 0.6745
+"""The median distance from the mean of a normal distribution of standard deviation 1."""
 
 
 class Moments(NamedTuple):
@@ -32,9 +35,69 @@ def moments(x: Tensor) -> Moments:
         Moments(mean=tensor(2., dtype=torch.float64), variance=tensor(1., dtype=torch.float64), weight=tensor(2., \
 dtype=torch.float64))
     """
-    x = x.detach().double()
-    variance, mean = torch.var_mean(x, 0, correction=0)
+    x = x.detach()
+    # of integers that float64 cannot hold, the distances from one of them are exact
+    origin = x[0].double() if x.dtype == torch.int64 else None
+    variance, mean = torch.var_mean(x.double() if origin is None else distance(x, origin), 0, correction=0)
+    mean = mean if origin is None else mean + origin
     return Moments(mean, variance, torch.tensor(float(x.shape[0]), dtype=torch.float64, device=x.device))
+
+
+def distance(x: Tensor, mean: Tensor) -> Tensor:
+    """Return ``x - mean``, subtracted before anything is rounded.
+
+    Args:
+        x: numbers of any real dtype, ``[..., *mean.shape]``.
+        mean: float64.
+
+    Returns:
+        float32 where it holds every number of the dtype of ``x``, else float64.
+
+    Example:
+        >>> distance(torch.tensor([2**60, 2**60 + 3]), torch.tensor(2.0**60, dtype=torch.float64))
+        tensor([0., 3.], dtype=torch.float64)
+    """
+    if x.dtype.itemsize < 4 or x.dtype == torch.float32:
+        return x.float() - mean.float()
+    rounded = x.double() - mean
+    if x.dtype != torch.int64:
+        return rounded
+    whole = mean.round().clamp(-_LARGE_INTEGER, _LARGE_INTEGER)
+    exact = (x - whole.long()).double() - (mean - whole)
+    return torch.where(rounded.abs() < _LARGE_INTEGER, exact, rounded)  # farther away the integers would wrap around
+
+
+def without_outliers(x: Tensor, past: Moments, reach: float) -> Tensor:
+    """Return samples whose absurd numbers are brought near to the others, so that they spoil no statistics.
+
+    A number is suspect if it is farther than ``reach`` standard deviations (which count as 1 at least) from the mean
+    known so far. It is brought within ``reach`` spreads of the median of these samples. The spread is the median
+    distance from the median, on the scale of a standard deviation: absurd numbers have no influence on either while
+    they are fewer than half, and both follow at once if all numbers have become larger. Where most numbers are equal,
+    the spread is the distance that nine of ten do not exceed; where that is 0 too, it is the deviation known so far,
+    which rare large numbers make grow until they are suspect no longer.
+
+    Args:
+        x: samples, ``[N, ...]`` of any real dtype, all finite.
+        past: what was known before.
+        reach: how far is too far, in standard deviations.
+
+    Example:
+        >>> past = Moments(*(torch.tensor(x, dtype=torch.float64) for x in (0.0, 1.0, 1000.0)))
+        >>> without_outliers(torch.tensor([-1.0, 0.0, 1.0, 1e38]), past, reach=100).max() < 200
+        tensor(True)
+        >>> without_outliers(torch.tensor([-1e8, 0.0, 1e8]), past, reach=100)  # an honest jump
+        tensor([-100000000.,          0.,  100000000.])
+    """
+    deviation = past.variance.sqrt().clamp(min=1)
+    median = x.median(0).values.double()
+    away = distance(x, median).double()
+    spread = away.abs().median(0).values / _MEDIAN_OF_NORMAL
+    most = away.abs().kthvalue(max(1, len(x) - max(1, len(x) // 10)), 0).values
+    limit = reach * torch.where(spread > 0, spread, torch.where(most > 0, most, deviation))
+    near = away.clamp(-limit, limit)
+    is_changed = (distance(x, past.mean).abs() > reach * deviation) & (near != away)
+    return torch.where(is_changed, (near + median).to(x.dtype), x)
 
 
 def combine(first: Moments, second: Moments) -> Moments:

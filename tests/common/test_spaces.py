@@ -1,6 +1,8 @@
 """Spaces go through the dict form, OmegaConf and YAML unchanged; what is no space is refused in one line."""
 
 import inspect
+from collections import OrderedDict
+from enum import Enum
 
 import dm_env.specs
 import gymnasium
@@ -195,6 +197,45 @@ def test_numpy_numbers_are_numbers():
     assert as_space({"shape": n, "type": "Box", "range": [low, high]}) == Box(-1, 1, (2,))
 
 
+def test_mappings_within_mappings():
+    rgb, arm = dm_env.specs.BoundedArray((8, 8, 3), np.uint8, 0, 255), dm_env.specs.Array((2,), np.float64)
+    inner = Dict({"rgb": Box(0, 255, (8, 8, 3), np.uint8)})
+    expected = Dict({"camera": inner, "arm": Box(-INF, INF, (2,))})
+    assert as_space({"camera": {"rgb": rgb}, "arm": arm}) == expected
+    assert as_space(OrderedDict(camera=OrderedDict(rgb=rgb), arm={"shape": (2,)})) == expected
+    flat = Box(-INF, INF, (2,))
+    assert as_space({"a": {"type": arm, "shape": arm}}) == Dict({"a": Dict({"type": flat, "shape": flat})})
+
+
+def test_the_name_of_an_enumeration_is_its_value():
+    class Sense(str, Enum):
+        TOUCH = "touch"
+
+    space = as_space({Sense.TOUCH: Discrete(2)})
+    assert space == Dict({"touch": Discrete(2)}) and type(next(iter(space.spaces))) is str
+
+
+def test_bytes_of_another_order_are_the_same_numbers():
+    space = as_space(spaces.Box(0, 100, (3,), np.dtype(">i4")))
+    assert space == Box(0, 100, (3,), np.int32) and space.tensor_spec() == TensorSpec((3,), torch.int32)
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        (Box(-100, 50, (3,), np.int8), 100),
+        (Box([-3, 0], [1, 5], (2,)), [3, 5]),
+        (Box([-3, 0], [1, 3], (2,)), 3),
+        (Box(-(2**63), 0, (2,), np.int64), 2.0**63),
+        (Box(0, INF, ()), INF),
+        (Box(0, 1, (0,)), 0),
+    ],
+    ids=str,
+)
+def test_magnitude(space, expected):
+    assert space.magnitude.tolist() == expected
+
+
 def test_mappings_of_spaces():
     expected = Dict({"a": Discrete(2), "b": Box(-1, 1, (3,))})
     assert as_space({"a": spaces.Discrete(2), "b": Box(-1, 1, (3,))}) == expected
@@ -269,8 +310,25 @@ KEY = "observation_space"
         (spaces.Text(3), "Text spaces are not supported; use Box"),
         (spaces.Tuple([spaces.Discrete(2)]), "Tuple spaces are not supported"),
         (spaces.Dict({"a": spaces.Text(3)}), f"{KEY}.a: Text spaces are not supported"),
+        (spaces.Tuple([spaces.Discrete(2)]), "the wrapper gymnasium.wrappers.FlattenObservation"),
+        (spaces.Dict({"a": spaces.Text(3)}), "or leave a out"),
         (spaces.Dict({}), "at least one space, found none"),
-        (dm_env.specs.StringArray(()), "StringArray"),
+        (spaces.Dict({"a": spaces.Dict({})}), f"{KEY}.a: a Dict space needs at least one space"),
+        (spaces.Dict({0: spaces.Discrete(2), 1: spaces.Discrete(2)}), "found the key 0; the keys of a Dict space"),
+        ({"a": {1: Discrete(2)}}, f"{KEY}.a: found the key 1; the keys of a Dict space"),
+        ({"type": "Dict", "spaces": {2: {"shape": (3,)}}}, "found the key 2; the keys of a Dict space"),
+        ([Discrete(2), spaces.Discrete(2)], "found a list of 2 spaces; use a dict that names each"),
+        ((dm_env.specs.Array((2,), np.float32),), "found a tuple of 1 spaces; use a dict that names each"),
+        ({"a": [{"b": Discrete(2)}], "c": Discrete(2)}, f"{KEY}.a: found a list of 1 spaces"),
+        ({"a": Discrete(2), "b": "hello"}, f"{KEY}.b: found str 'hello'"),
+        (dm_env.specs.StringArray(()), "text is not supported, found StringArray"),
+        ({"a": Discrete(2), "b": dm_env.specs.StringArray(())}, f"{KEY}.b: text is not supported"),
+        ({"a": Discrete(2), "b": dm_env.specs.StringArray(())}, "use numbers, or leave b out"),
+        (dm_env.specs.Array((2,), np.complex64), "dtype complex64 is not supported, found Array; use numbers"),
+        ({"shape": (2,), "dtype": "longdouble"}, "use bools, integers or floats of at most 64 bits"),
+        ({"shape": (10**9,)}, "found shape (1000000000,), 1,000,000,000 numbers; use at most 134,217,728"),
+        ({"shape": (10**9,), "type": "MultiBinary"}, "1,000,000,000 numbers"),
+        (dm_env.specs.Array((2**14, 2**14), np.float32), "268,435,456 numbers"),
         (np.zeros((2, 2)), "ndarray"),
         ({"shape": (100, 100), "low": np.ones((100, 100)), "high": 0}, "needs low <= high"),
     ],

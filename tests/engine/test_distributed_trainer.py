@@ -27,7 +27,7 @@ def untimed(lines):
     return [{k: v for k, v in line.items() if not any(word in k for word in TIMED)} for line in lines]
 
 
-def test_run_folder(composed, tmp_path):
+def test_run_folder(composed, tmp_path, capsys):
     trainer = DistributedTrainer(composed("log_interval=200"))
     assert not (tmp_path / "run").exists(), "nothing is written before training"
     summary = trainer.train()
@@ -35,6 +35,9 @@ def test_run_folder(composed, tmp_path):
     assert summary["run_dir"] == str(run) and summary["steps"] >= 1200
     assert yaml.safe_load((run / "config.yaml").read_text())["learner"]["lr"] == 6e-4
     assert list(run.glob("events.*"))
+    (line,) = (run / "model.txt").read_text().splitlines()
+    assert line == "Encoder: mlp, 8 features of 4 numbers, as they are"
+    assert line in capsys.readouterr().out.splitlines()
     lines = read_metrics(run)
     assert lines[-1]["step"] == summary["steps"]
     for key in ("loss", "entropy", "gradient_norm", "explained_variance", "rho", "rho_clipped_fraction", "policy_lag"):

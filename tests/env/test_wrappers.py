@@ -36,6 +36,18 @@ def test_channel_first_observation():
     assert all(shown[c, y, x] == 12 * y + 4 * x + c for c in range(4) for y in range(2) for x in range(3))
 
 
+def test_the_channels_of_stacked_images_lie_behind_each_other():
+    env = gymnasium.wrappers.FrameStackObservation(image_env(spaces.Box(0, 255, (2, 3, 4), np.uint8)), 5)
+    env = ChannelFirstObservation(env)
+    shown, _ = env.reset(seed=1)
+    assert env.observation_space == spaces.Box(0, 255, (20, 2, 3), np.uint8) and shown in env.observation_space
+    single, _ = ChannelFirstObservation(image_env(spaces.Box(0, 255, (2, 3, 4), np.uint8))).reset(seed=1)
+    np.testing.assert_array_equal(shown[-4:], single)
+    stacked = np.random.default_rng(0).integers(0, 255, (5, 2, 3, 4), np.uint8)
+    flat = env.observation(stacked)
+    assert all((flat[4 * i + c] == stacked[i, :, :, c]).all() for i in range(5) for c in range(4))
+
+
 def test_spaces_are_checked():
     with pytest.raises(ConfigurationError, match="needs a Box of rank 3"):
         ChannelFirstObservation(gymnasium.make("CartPole-v1"))

@@ -8,10 +8,11 @@ from hsuanwu.xploit.encoder.identity import IdentityEncoder
 from hsuanwu.xploit.encoder.minatar_cnn import MinAtarCnnEncoder
 from hsuanwu.xploit.encoder.mixed_precision import MixedPrecisionEncoder
 from hsuanwu.xploit.encoder.mlp import MlpEncoder
-from hsuanwu.xploit.encoder.mnih_cnn import MnihCnnEncoder
+from hsuanwu.xploit.encoder.mnih_cnn import LEAST_PIXELS, MnihCnnEncoder
 from hsuanwu.xploit.encoder.normalizing import NormalizingEncoder, normalized_space
 
 __all__ = [
+    "LEAST_PIXELS",
     "CombinedEncoder",
     "Encoder",
     "EspeholtResidualEncoder",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.spaces import Space, SpaceLike, as_space
+from hsuanwu.xploit.encoder.reading import Reading
 
 
 class Encoder(nn.Module, ABC):
@@ -42,3 +43,11 @@ class Encoder(nn.Module, ABC):
         Returns:
             ``[N, feature_dim]`` float32.
         """
+
+    def readings(self, is_normalized: bool = False) -> dict[str, Reading]:
+        """Return what becomes of each entry of an observation, by its name; the name is empty where there is one alone.
+
+        Args:
+            is_normalized: whether numbers of Boxes were normalised before they came here.
+        """
+        return {"": Reading(self.observation_space, type(self), "")}

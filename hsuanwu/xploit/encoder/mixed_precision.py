@@ -10,6 +10,7 @@ from torch.func import functional_call
 
 from hsuanwu.common.nest import Nest, first_leaf
 from hsuanwu.xploit.encoder.base import Encoder
+from hsuanwu.xploit.encoder.reading import Reading
 
 _LARGE = 2**16
 """Numbers in a weight that take longer to convert than it takes to use a converted copy."""
@@ -45,6 +46,9 @@ class MixedPrecisionEncoder(Encoder):
                 weights = self._converted.weights(self.encoder, self.dtype)
                 features = functional_call(self.encoder, weights, (observation,))
         return features.float()
+
+    def readings(self, is_normalized: bool = False) -> dict[str, Reading]:
+        return self.encoder.readings(is_normalized)
 
 
 class _Converted:

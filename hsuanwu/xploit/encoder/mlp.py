@@ -10,9 +10,9 @@ from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
-from hsuanwu.ops.features import flatten_features
 from hsuanwu.xploit.encoder.base import Encoder
-from hsuanwu.xploit.encoder.identity import need_numbers
+from hsuanwu.xploit.encoder.flat import Flat, need_numbers
+from hsuanwu.xploit.encoder.reading import Reading, flat_reading
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -28,8 +28,10 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 class MlpEncoder(Encoder):
     """Linear layers over the numbers of an observation, each followed by an activation, the last one too.
 
+    Numbers of a Box are divided as ``hsuanwu.ops.features.divisor`` says; integers of a Discrete space are one-hot.
+
     Args:
-        observation_space: any space but a Dict, in any form that ``as_space`` takes; integers enter as one-hots.
+        observation_space: any space but a Dict, in any form that ``as_space`` takes.
         feature_dim: size of the last layer; at least 1.
         hidden_dims: sizes of the layers before it.
         activation: elu, gelu, leaky_relu, relu, silu or tanh.
@@ -59,8 +61,11 @@ class MlpEncoder(Encoder):
         layers: list[nn.Module] = []
         for size, next_size in pairwise(sizes):
             layers += [nn.Linear(size, next_size), _ACTIVATIONS[activation]()]
-        self.network = nn.Sequential(*layers)
+        self.flat, self.network = Flat(self.observation_space), nn.Sequential(*layers)
 
     def forward(self, observation: Nest) -> Tensor:
-        features: Tensor = self.network(flatten_features(self.observation_space, observation))
+        features: Tensor = self.network(self.flat(observation))
         return features
+
+    def readings(self, is_normalized: bool = False) -> dict[str, Reading]:
+        return {"": flat_reading(type(self), self.observation_space, is_normalized)}

@@ -8,7 +8,8 @@ from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
 from hsuanwu.common.spaces import SpaceLike
 from hsuanwu.xploit.encoder.base import Encoder
-from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, need_frames, num_outputs
+from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, linear_layer, need_frames
+from hsuanwu.xploit.encoder.reading import Reading, picture_reading
 
 LEAST_PIXELS = 36
 """Rows and columns that leave one output of the last convolution."""
@@ -20,15 +21,15 @@ class MnihCnnEncoder(Encoder):
 
     32 filters 8 x 8 stride 4, 64 filters 4 x 4 stride 2, 64 filters 3 x 3 stride 1, without padding: Mnih et
     al. 2015, "Human-level control through deep reinforcement learning" (Nature 518), Methods, where
-    ``feature_dim`` is 512. Here bytes are divided by 255; other numbers enter as they are.
+    ``feature_dim`` is 512. Pictures are divided as ``hsuanwu.ops.features.divisor`` says, bytes by 255.
 
     Args:
-        observation_space: frames ``[C, H, W]`` of at least 36 x 36 pixels, in any form that ``as_space``
-            takes; ``[H, W, C]`` is understood where C is 1, 3 or 4.
+        observation_space: pictures ``[C, H, W]`` of at least 36 x 36 pixels, or ``[H, W, C]`` where
+            ``hsuanwu.ops.features.is_channels_last`` says so, in any form that ``as_space`` takes.
         feature_dim: size of the linear layer; at least 1.
 
     Raises:
-        ConfigurationError: if the space holds no frames, or too small ones.
+        ConfigurationError: if the space holds no pictures, or too small ones.
 
     Example:
         >>> import torch
@@ -41,7 +42,7 @@ class MnihCnnEncoder(Encoder):
         super().__init__(observation_space, feature_dim)
         shape = need_frames("mnih_cnn", self.observation_space, LEAST_PIXELS)
         trunk = nn.Sequential(
-            FrameConv2d(shape[0], 32, kernel_size=8, stride=4),
+            FrameConv2d(self.observation_space, 32, kernel_size=8, stride=4),
             nn.ReLU(),
             nn.Conv2d(32, 64, kernel_size=4, stride=2),
             nn.ReLU(),
@@ -49,9 +50,12 @@ class MnihCnnEncoder(Encoder):
             nn.ReLU(),
             nn.Flatten(),
         )
-        linear = nn.Linear(num_outputs(trunk, shape), feature_dim)
+        linear = linear_layer("mnih_cnn", trunk, shape, feature_dim)
         self.network = nn.Sequential(Frames(self.observation_space), trunk, linear, nn.ReLU())
 
     def forward(self, observation: Nest) -> Tensor:
         features: Tensor = self.network(observation)
         return features
+
+    def readings(self, is_normalized: bool = False) -> dict[str, Reading]:
+        return {"": picture_reading(type(self), self.observation_space, is_normalized)}

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from torch import Tensor, nn
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.spaces import Box, Dict, Space, SpaceLike, as_space
+from hsuanwu.ops.features import is_empty
+from hsuanwu.ops.moments import distance
 from hsuanwu.xploit.encoder.base import Encoder
+from hsuanwu.xploit.encoder.reading import Reading
 from hsuanwu.xploit.encoder.running_moments import RunningMoments
 
 CLIP = 10.0
 """Standard deviations from the mean at which an entry of an observation is cut off."""
 
 _EPSILON = 1e-8
+_REACH = 100.0
+"""Of n samples of any distribution, at most n / 10,000 are so many standard deviations from the mean (Chebyshev)."""
 
 
 class NormalizingEncoder(Encoder):
@@ -49,7 +56,7 @@ class NormalizingEncoder(Encoder):
             )
         self.encoder = encoder
         # a ModuleList in the order of the names, for names may hold dots
-        self.moments = nn.ModuleList(RunningMoments(box.shape) for box in _boxes(self.observation_space))
+        self.moments = nn.ModuleList(RunningMoments(box.shape, reach=_REACH) for box in _boxes(self.observation_space))
 
     def forward(self, observation: Nest) -> Tensor:
         features: Tensor = self.encoder(self._normalized(self.observation_space, observation, list(self.moments)))
@@ -72,11 +79,14 @@ class NormalizingEncoder(Encoder):
         for moments, x in zip(self.moments, _box_leaves(self.observation_space, observation), strict=True):
             moments.observe(x)  # type: ignore[operator]
 
+    def readings(self, is_normalized: bool = False) -> dict[str, Reading]:
+        return self.encoder.readings(is_normalized=True)
+
     def _normalized(self, space: Space, x: Nest, moments: list[nn.Module]) -> Nest:
         """Return ``x`` with its Box entries normalised by the first of ``moments``, which are taken from the list."""
         if isinstance(space, Dict):
             return {name: self._normalized(space.spaces[name], x[name], moments) for name in sorted(space.spaces)}
-        return _standardized(x, moments.pop(0)) if isinstance(space, Box) else x
+        return _standardized(x, moments.pop(0)) if _has_statistics(space) else x
 
 
 def normalized_space(observation_space: SpaceLike) -> Space:
@@ -95,19 +105,24 @@ def normalized_space(observation_space: SpaceLike) -> Space:
 
 def _standardized(x: Tensor, moments: nn.Module) -> Tensor:
     assert isinstance(moments, RunningMoments)
-    scale = (moments.variance + _EPSILON).rsqrt().float()
-    return ((x.float() - moments.mean.float()) * scale).clamp(-CLIP, CLIP)
+    away = distance(x, moments.mean)
+    scale = (moments.variance + _EPSILON).rsqrt().to(away.dtype)
+    return (away * scale).clamp(-CLIP, CLIP).float()
 
 
 def _boxes(space: Space) -> list[Box]:
-    """Return the Box spaces in a space, in the order of their names."""
+    """Return the Box spaces in a space that have numbers, in the order of their names."""
     if isinstance(space, Dict):
         return [box for name in sorted(space.spaces) for box in _boxes(space.spaces[name])]
-    return [space] if isinstance(space, Box) else []
+    return [space] if _has_statistics(space) else []
 
 
 def _box_leaves(space: Space, x: Nest) -> list[Tensor]:
-    """Return the entries of ``x`` whose space is a Box, in the order of their names."""
+    """Return the entries of ``x`` whose spaces are those of ``_boxes``, in the same order."""
     if isinstance(space, Dict):
         return [leaf for name in sorted(space.spaces) for leaf in _box_leaves(space.spaces[name], x[name])]
-    return [x] if isinstance(space, Box) else []
+    return [x] if _has_statistics(space) else []
+
+
+def _has_statistics(space: Space) -> TypeGuard[Box]:
+    return isinstance(space, Box) and not is_empty(space)

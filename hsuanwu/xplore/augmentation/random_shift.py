@@ -8,14 +8,17 @@ from torch import Tensor
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.registry import register
-from hsuanwu.common.spaces import Box, Dict, Space, SpaceLike
-from hsuanwu.ops.features import is_channels_last
+from hsuanwu.common.spaces import Dict, Space, SpaceLike
+from hsuanwu.ops.features import is_channels_last, picture_shape
 from hsuanwu.xplore.augmentation.base import Augmentation
+
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+"""Dtypes that torch does not gather, and those whose bits it moves in their place."""
 
 
 @register("augmentation", "random_shift")
 class RandomShift(Augmentation):
-    """Frames shifted by up to ``pad`` pixels up, down, left and right; what comes in repeats the edge.
+    """Pictures shifted by up to ``pad`` pixels up, down, left and right; what comes in repeats the edge.
 
     Each observation has its own shift, the same for all its channels (the frames of a stack move
     together). That is the crop at a random place of frames padded by edge replication, of Kostrikov
@@ -23,8 +26,9 @@ class RandomShift(Augmentation):
     entries that are images are shifted, and the others stay as they are.
 
     Args:
-        observation_space: frames ``[C, H, W]`` of any dtype (or ``[H, W, C]`` with 1, 3 or 4 channels), or a Dict
-            with such an entry, in any form that ``as_space`` takes.
+        observation_space: pictures ``[C, H, W]`` of any dtype, or ``[H, W, C]`` where
+            ``hsuanwu.ops.features.is_channels_last`` says so, or a Dict with such an entry, in any form that
+            ``as_space`` takes.
         pad: the greatest shift, in pixels; at least 1.
 
     Raises:
@@ -73,11 +77,12 @@ def random_shift(frames: Tensor, pad: int, generator: torch.Generator | None = N
     rows = (torch.arange(height, device=frames.device) + shift[0]).clamp(0, height - 1)
     columns = (torch.arange(width, device=frames.device) + shift[1]).clamp(0, width - 1)
     pixels = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).reshape(count, 1, height * width)
-    shifted = frames.flatten(2).gather(2, pixels.expand(count, channels, height * width))
-    return shifted.view(frames.shape)
+    signed = frames.view(_SIGNED.get(frames.dtype, frames.dtype))
+    shifted = signed.flatten(2).gather(2, pixels.expand(count, channels, height * width))
+    return shifted.view(frames.dtype).view(frames.shape)
 
 
 def _has_image(space: Space) -> bool:
     if isinstance(space, Dict):
         return any(_has_image(entry) for entry in space.spaces.values())
-    return isinstance(space, Box) and len(space.shape) == 3
+    return picture_shape(space) is not None

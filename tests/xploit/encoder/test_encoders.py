@@ -72,7 +72,8 @@ def test_mnih_against_a_plain_version():
     x = torch.randint(0, 256, (3, 4, 84, 84), dtype=torch.uint8)
     first, second, third = [m for m in encoder.modules() if isinstance(m, nn.Conv2d)]
     (linear,) = [m for m in encoder.modules() if isinstance(m, nn.Linear)]
-    expected = linear(third(second(first(x / 255).relu()).relu()).relu().flatten(1)).relu()
+    y = nn.functional.conv2d(x / 255, first.weight, first.bias, stride=4)
+    expected = linear(third(second(y.relu()).relu()).relu().flatten(1)).relu()
     torch.testing.assert_close(encoder(x), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -85,12 +86,13 @@ def test_bytes_and_floats_agree(encoder_class):
 
 
 @IMAGE_ENCODERS
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 9, 36])
 def test_channels_last_agrees(encoder_class, channels):
-    first = encoder_class(Box(0, 255, (channels, 40, 48), np.uint8), 16)
-    last = encoder_class(Box(0, 255, (40, 48, channels), np.uint8), 16)
+    height, width = (40, 48) if channels <= 9 else (40, 40)
+    first = encoder_class(Box(0, 255, (channels, height, width), np.uint8), 16)
+    last = encoder_class(Box(0, 255, (height, width, channels), np.uint8), 16)
     last.load_state_dict(first.state_dict())
-    x = torch.randint(0, 256, (3, channels, 40, 48), dtype=torch.uint8)
+    x = torch.randint(0, 256, (3, channels, height, width), dtype=torch.uint8)
     torch.testing.assert_close(first(x), last(x.permute(0, 2, 3, 1).contiguous()))
 
 
@@ -132,6 +134,14 @@ def test_combined():
     assert not torch.equal(encoder(changed), features)
 
 
+def test_entries_without_numbers_are_left_out():
+    space = Dict({"touch": Box(0, 1, (0,)), "inner": Dict({"none": Box(0, 1, (3, 0))}), "arm": Box(-1, 1, (2,))})
+    encoder, twin = CombinedEncoder(space, 16), CombinedEncoder(Dict({"arm": Box(-1, 1, (2,))}), 16)
+    twin.load_state_dict(encoder.state_dict())
+    x = {"touch": torch.zeros(5, 0), "inner": {"none": torch.zeros(5, 3, 0)}, "arm": torch.randn(5, 2)}
+    assert torch.equal(encoder(x), twin({"arm": x["arm"]}))
+
+
 @pytest.mark.parametrize(
     "make, words",
     [
@@ -150,6 +160,21 @@ def test_combined():
         (lambda: CombinedEncoder({"shape": (4,)}, 8), ["combined needs a Dict", "found shape (4,)", "use encoder=mlp"]),
         (lambda: MlpEncoder({"shape": (4,)}, 8, hidden_dims=(4, 0)), ["encoder.hidden_dims: found (4, 0)", "use "]),
         (lambda: MlpEncoder({"shape": (4,)}, 8, activation="tan"), ["encoder.activation: found 'tan'", "tanh"]),
+        (lambda: MlpEncoder(Discrete(10**9), 8), ["mlp takes at most", "1,000,000,000 in a one-hot vector", "; show "]),
+        (lambda: MlpEncoder(MultiDiscrete([2**62, 2**62]), 8), ["9,223,372,036,854,775,808 in a one-hot vector"]),
+        (lambda: IdentityEncoder(Box(0, 1, (2001, 2000)), 8), ["identity takes at most", "4,002,000 in a row"]),
+        (
+            lambda: MnihCnnEncoder({"shape": (3, 6000, 5000)}, 512),
+            ["29,649,024 x 512 weights", "6000 x 5000"],
+        ),
+        (
+            lambda: CombinedEncoder(Dict({"a": Dict({"b": Discrete(10**9)})}), 8),
+            ["encoder: entry 'a': entry 'b': mlp takes at most"],
+        ),
+        (
+            lambda: CombinedEncoder(Dict({"a": Box(0, 1, (0,)), "b": Dict({"c": Box(0, 1, (2, 0))})}), 8),
+            ["combined needs at least one number, found none in Dict({'a':"],
+        ),
         (lambda: EspeholtResidualEncoder(FRAMES, 8, channels=()), ["encoder.channels: found ()", "use "]),
         (lambda: EspeholtResidualEncoder(FRAMES, 8, channels=(4, 0)), ["encoder.channels: found (4, 0)", "use "]),
     ],

@@ -1,4 +1,4 @@
-"""Frames enter a convolution as they come, and bytes count as 255ths."""
+"""Pictures enter a convolution as they come, and count as parts of what their space says."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,20 @@ from hsuanwu.xploit.encoder.frames import FrameConv2d, Frames, _whole_words
 BYTES = torch.randint(0, 256, (5, 4, 13, 11), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def make_conv(high, dtype):
+    torch.manual_seed(0)
+    return FrameConv2d(Box(0, high, (4, 13, 11), dtype), 7, kernel_size=5, stride=2, padding=1)
+
+
 @pytest.fixture
 def conv():
-    torch.manual_seed(0)
-    return FrameConv2d(4, 7, kernel_size=5, stride=2, padding=1)
+    return make_conv(255, np.uint8)
+
+
+@pytest.fixture
+def plain():
+    """The same weights, for pictures that are not divided."""
+    return make_conv(1, np.float32)
 
 
 def exact(conv, frames):
@@ -22,32 +32,42 @@ def exact(conv, frames):
     return functional.conv2d(frames, conv.weight.double(), conv.bias.double(), conv.stride, conv.padding)
 
 
-def test_bytes_are_255ths_to_the_rounding_of_float32(conv):
+def test_bytes_are_255ths_to_the_rounding_of_float32(conv, plain):
     found, expected = conv(BYTES), exact(conv, BYTES.double() / 255)
     assert found.dtype == torch.float32
     # a sum of 100 products, each rounded to 2^-24 of its size
     torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
-    torch.testing.assert_close(found, conv(BYTES / 255), rtol=0, atol=2e-6)
+    torch.testing.assert_close(found, plain(BYTES / 255), rtol=0, atol=2e-6)
 
 
-def test_all_bytes_and_no_bytes(conv):
+def test_all_bytes_and_no_bytes(conv, plain):
     white, black = torch.full_like(BYTES, 255), torch.zeros_like(BYTES)
-    torch.testing.assert_close(conv(white), conv(torch.ones(white.shape)), rtol=0, atol=2e-6)
-    assert torch.equal(conv(black), conv(torch.zeros(black.shape)))
+    torch.testing.assert_close(conv(white), plain(torch.ones(white.shape)), rtol=0, atol=2e-6)
+    assert torch.equal(conv(black), plain(torch.zeros(black.shape)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int16, torch.int64, torch.bool])
-def test_other_numbers_are_as_they_are(conv, dtype):
-    frames = torch.randint(0, 2, BYTES.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
-    torch.testing.assert_close(conv(frames).double(), exact(conv, frames.double()), rtol=0, atol=2e-6)
+FORMS = [
+    *[(dtype, 1) for dtype in ("bool", "uint8", "int8", "float32")],
+    *[(dtype, 10) for dtype in ("uint8", "int8", "uint16", "int64", "float16", "float64")],
+    *[(dtype, 255) for dtype in ("uint8", "int16", "int64", "float16", "float32", "float64")],
+    *[(dtype, 65_535) for dtype in ("uint16", "int32", "uint32", "uint64", "float32")],
+]
 
 
-def test_gradients_of_bytes_are_those_of_255ths(conv):
+@pytest.mark.parametrize(("dtype", "high"), FORMS)
+def test_the_space_says_what_pictures_are_divided_by(dtype, high):
+    """Whatever their dtype is: bytes up to 10 are tenths, floats up to 255 are 255ths."""
+    conv = make_conv(high, dtype)
+    values = np.random.default_rng(1).integers(0, high, BYTES.shape, endpoint=True)
+    found, expected = conv(torch.from_numpy(values.astype(dtype))), exact(conv, torch.from_numpy(values / high))
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+
+
+def test_gradients_of_bytes_are_those_of_255ths(conv, plain):
     gradients = []
-    for frames in (BYTES, BYTES / 255):
-        conv.zero_grad()
-        conv(frames).square().sum().backward()
-        gradients.append((conv.weight.grad.clone(), conv.bias.grad.clone()))
+    for module, frames in ((conv, BYTES), (plain, BYTES / 255)):
+        module(frames).square().sum().backward()
+        gradients.append((module.weight.grad, module.bias.grad))
     for found, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 

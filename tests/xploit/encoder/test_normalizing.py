@@ -1,12 +1,14 @@
 """Observations of mean 0 and standard deviation 1, whatever they were."""
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.spaces import as_space
+from hsuanwu.common.spaces import Box, Dict, as_space
 from hsuanwu.testing.learner import update
 from hsuanwu.xploit.encoder import (
     MixedPrecisionEncoder,
@@ -130,6 +132,124 @@ def test_a_sample_that_is_not_finite_is_left_out(bad):
     assert moments.mean.tolist() == [2.0, 3.0] and float(moments.count) == 2
     moments.observe(torch.tensor([[bad, bad]]))
     assert float(moments.count) == 2
+
+
+NORMAL = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+
+
+def observed(*parts, reach=100.0):
+    moments = RunningMoments(tuple(parts[0].shape[1:]), reach=reach)
+    for part in parts:
+        moments.observe(part)
+    return moments
+
+
+def test_ordinary_samples_are_counted_as_they_are_to_the_bit():
+    parts = [x * scale for x in NORMAL.split(100) for scale in (0.01, 1.0, 30.0)]
+    assert_same(observed(*parts), observed(*parts, reach=math.inf))
+    flags = [torch.zeros(50, 3), torch.eye(3).repeat(10, 1), torch.full((50, 3), 90.0)]
+    assert_same(observed(*flags), observed(*flags, reach=math.inf))
+    still = [1e-6 * NORMAL, torch.cat([1e-6 * NORMAL, torch.ones(40, 2)])]
+    assert_same(observed(*still), observed(*still, reach=math.inf))
+    far = [NORMAL + 1e9, NORMAL.double() * 1e6]
+    for x in far:
+        assert_same(observed(x), observed(x, reach=math.inf))
+
+
+def assert_same(first, second):
+    for found, expected in zip(first.buffers(), second.buffers(), strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("bad", "dtype"), [(1e38, "float32"), (-3e38, "float32"), (1e9, "float32"), (1e38, "float64"), (1e300, "float64")]
+)
+@pytest.mark.parametrize("rows", [[3], [1203], [3, 503, 1003], range(0, 2000, 50)], ids=["first", "later", "3", "40"])
+def test_absurd_samples_poison_nothing(bad, dtype, rows):
+    x = NORMAL.clone().to(getattr(torch, dtype))
+    for row in rows:
+        x[row, 1] = bad
+    moments = observed(*x.split(100))
+    most = 1 + 1.5 * 100**2 * len(rows) / 2000  # each counts as a hundred spreads at most
+    assert moments.variance[0] == pytest.approx(1, rel=0.1) and 0.9 < moments.variance[1] < most
+    assert moments.mean[1].abs() < 1 + 100 * len(rows) / 2000
+
+
+def test_numbers_too_large_for_float32_are_left_out_as_infinities_are():
+    moments = observed(torch.full((10, 2), 1e300, dtype=torch.float64), NORMAL.double())
+    assert_same(moments, observed(NORMAL.double()))
+
+
+def test_the_encoder_still_sees_after_an_absurd_sample():
+    encoder, inner = make({"shape": (2,)})
+    x = NORMAL.clone()
+    x[100] = 1e38
+    for part in x.split(200):
+        encoder.observe(part)
+    encoder(NORMAL)
+    assert (inner.seen.std(0) > 0.3).all()
+
+
+def test_an_honest_jump_is_learnt():
+    moments = observed(NORMAL, NORMAL * 1e6)
+    assert moments.variance.sqrt().tolist() == pytest.approx([1e6 / 2**0.5] * 2, rel=0.1)
+    assert_same(moments, observed(NORMAL, NORMAL * 1e6, reach=math.inf))
+
+
+def test_a_byte_is_never_absurd():
+    x = torch.zeros(50, 4, dtype=torch.uint8)
+    x[:3, 1] = x[7, 3] = 255
+    assert_same(observed(x * 0, x), observed(x * 0, x, reach=math.inf))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "uint32", "uint64", "int64", "float16"])
+def test_every_dtype_has_statistics(dtype):
+    x = torch.tensor([[0, 1], [1, 1], [1, 0], [0, 0]]).to(getattr(torch, dtype))
+    moments = observed(x, x)
+    assert moments.mean.tolist() == [0.5, 0.5] and moments.variance.tolist() == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("base", "gap", "dtype"),
+    [
+        (1.7e9, 50, "float64"),
+        (1.7e9, 1, "int32"),
+        (1.7e9, 1, "int64"),
+        (1.7e18, 1e9, "int64"),
+        (2**60, 50, "int64"),
+        (1e13, 2, "float64"),
+        (3e9, 1, "uint32"),
+        (2**60, 2**20, "uint64"),
+    ],
+)
+def test_small_steps_of_large_numbers_are_seen(base, gap, dtype):
+    """A clock in seconds, in nanoseconds: subtracted before it is rounded."""
+    encoder, inner = make(Box(0, np.iinfo(dtype).max if "int" in dtype else np.inf, (1,), dtype))
+    number = int if "int" in dtype else float
+    values = np.array([[number(base)], [number(base) + gap]], dtype)
+    x = torch.from_numpy(values.repeat(100, 0))
+    for _ in range(3):
+        encoder.observe(x)
+    encoder(x)
+    low, high = inner.seen.aminmax()
+    assert inner.seen.dtype == torch.float32 and float(high - low) == pytest.approx(2, rel=0.1)
+
+
+def test_float32_is_standardised_as_it_always_was():
+    encoder, inner = make({"shape": (2,)})
+    encoder.observe(NORMAL * 7 + 3)
+    encoder(NORMAL)
+    mean, variance = encoder.moments[0].mean, encoder.moments[0].variance
+    assert torch.equal(inner.seen, ((NORMAL - mean.float()) * (variance + 1e-8).rsqrt().float()).clamp(-10, 10))
+
+
+def test_entries_without_numbers_have_no_statistics():
+    space = Dict({"none": Box(0, 1, (0,)), "some": Box(0, 1, (2,))})
+    encoder, inner = make(space)
+    x = {"none": torch.zeros(2000, 0), "some": NORMAL}
+    encoder.observe(x)
+    encoder(x)
+    assert len(encoder.moments) == 1 and inner.seen["none"] is x["none"]
 
 
 def test_a_horizon_lets_the_past_fade():

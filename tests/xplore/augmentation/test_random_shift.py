@@ -27,8 +27,9 @@ def shift_of(frame, shifted, pad):
     return place
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "int32", "float16", "float32", "float64"])
 def test_each_frame_is_a_crop_of_its_padding(dtype):
+    dtype = getattr(torch, dtype)
     x = frames(dtype)
     y = RandomShift(Box(0, 255, (C, H, W)), PAD)(x, torch.Generator().manual_seed(1))
     assert y.dtype == dtype and y.shape == x.shape
@@ -44,11 +45,12 @@ def test_all_shifts_are_equally_likely():
     assert ((counts - draws / 9).abs() < 5 * (draws * 8 / 81) ** 0.5).all()
 
 
-def test_channels_last():
-    x = frames().permute(0, 2, 3, 1).contiguous()
-    shift = RandomShift(Box(0, 255, (H, W, C), np.uint8), PAD)
-    expected = RandomShift(Box(0, 255, (C, H, W), np.uint8), PAD)(frames(), torch.Generator().manual_seed(1))
-    assert torch.equal(shift(x, torch.Generator().manual_seed(1)), expected.permute(0, 2, 3, 1))
+@pytest.mark.parametrize("channels", [1, 2, 3, 12])
+def test_channels_last(channels):
+    x = torch.randint(0, 256, (N, channels, 24, 24), generator=torch.Generator().manual_seed(0))
+    first, last = (RandomShift(Box(0, 255, shape), PAD) for shape in ((channels, 24, 24), (24, 24, channels)))
+    found = last(x.permute(0, 2, 3, 1).contiguous(), torch.Generator().manual_seed(1))
+    assert torch.equal(found, first(x, torch.Generator().manual_seed(1)).permute(0, 2, 3, 1))
 
 
 def test_pad_beyond_the_frame():

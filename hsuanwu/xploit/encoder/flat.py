@@ -1,0 +1,66 @@
+"""What encoders of numbers in a row share."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from hsuanwu.ops.features import divisor, flatten_features, num_features
+
+_MOST_NUMBERS = 4_000_000
+"""A layer of 64 on so many has 1 GB of weights, and a run holds several copies."""
+
+
+class Flat(nn.Module):
+    """Observations as float32 vectors, ``[N, num_features(space)]``: ``flatten_features`` with its divisor at hand.
+
+    Args:
+        space: the observations; any space but a Dict.
+    """
+
+    _by: float | Tensor
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self._space = space
+        by = divisor(space) if isinstance(space, Box) else 1.0
+        if isinstance(by, Tensor):
+            # a buffer moves to the device of the weights; checkpoints need not hold what the space says
+            self.register_buffer("_by", by, persistent=False)
+        else:
+            self._by = by
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Return the vectors of ``[N, *shape]`` observations."""
+        return flatten_features(self._space, observation, self._by)
+
+
+def need_numbers(name: str, space: Space) -> int:
+    """Return how many numbers an observation has for an encoder that takes them in a row.
+
+    Args:
+        name: the encoder's name in the registry.
+        space: the observations.
+
+    Raises:
+        ConfigurationError: if the space is a Dict, or has no numbers, or more than any machine could learn from.
+    """
+    if isinstance(space, Dict):
+        raise ConfigurationError(
+            f"encoder: {name} needs a space of one array, found a Dict of {', '.join(space.spaces)}; "
+            f"use encoder=combined"
+        )
+    count = num_features(space)
+    if count < 1:
+        raise ConfigurationError(
+            f"encoder: {name} needs at least one number, found shape {space.shape}; "
+            f"leave this observation out of the observation_space"
+        )
+    if count > _MOST_NUMBERS:
+        is_one_hot = isinstance(space, (Discrete, MultiDiscrete))
+        raise ConfigurationError(
+            f"encoder: {name} takes at most {_MOST_NUMBERS:,} numbers, found {count:,} in "
+            + ("a one-hot vector; show the digits of the integer, or a Box" if is_one_hot else "a row; show less")
+        )
+    return count
