@@ -16,6 +16,7 @@ _GRACE_SECONDS = 60.0
 """Time after which a process ends that even a signal could not wake: code in C that holds the interpreter's lock."""
 _SLACK = 0.1
 """Part of a deadline by which it may be late, so that renewing it need not ask the system each time."""
+_AGAIN_SECONDS = 0.5
 _SOON = 1e-3
 
 
@@ -51,7 +52,8 @@ class Deadline:
 
     def _set(self) -> None:
         self._set_at, seconds = monotonic(), (1 + _SLACK) * self._seconds
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        # again and again: an alarm between Python's last look at signals and a system call that waits wakes nobody
+        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
         if sys.__stderr__ is not None:
             faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=sys.__stderr__)
 
