@@ -1,11 +1,26 @@
 """What holds for every test."""
 
+import signal
 import sys
 
+import pytest
 import torch
 
 # Two workers share few cores; a pool of threads in each would only make them wait for one another.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """Hear Ctrl-C, and let the programs that tests start hear it, even if we are to ignore it.
+
+    A script's background job is told so. A program begins with the system's default for a signal that its parent has
+    a handler for, and goes on to ignore what its parent ignores.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 try:
     # dm_control logs through absl, whose handler closes its stream when Hydra sets logging up anew, unless

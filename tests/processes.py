@@ -1,30 +1,10 @@
-"""Processes that tests start, and what is left of them."""
+"""What processes there are, and what they leave."""
 
-import contextlib
-import signal
-import subprocess
 from pathlib import Path
 
 from tests.waiting import wait_until
 
 DEV_SHM = Path("/dev/shm")
-
-
-@contextlib.contextmanager
-def default_interrupt():
-    """Let programs that are started here hear Ctrl-C, even if we were told not to (as a script's background job is)."""
-    # a program begins with the system's default for every signal that its parent has a handler for
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def start(command, **named):
-    """Start a program that hears Ctrl-C."""
-    with default_interrupt():
-        return subprocess.Popen(command, **named)
 
 
 def is_alive(pid):

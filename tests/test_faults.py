@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
 from tests.processes import group_members, shared_files, wait_for_empty_group
 from tests.waiting import PATIENCE, wait_until
 
@@ -31,7 +30,7 @@ ENDINGS = {
 
 def start(*arguments):
     """Start training in a session of its own, so that Ctrl-C reaches it and its actors alone."""
-    return processes.start(
+    return subprocess.Popen(
         [*TRAIN, *arguments],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,

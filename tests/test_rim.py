@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import start
 from tests.waiting import PATIENCE, wait_until
 
 SMALL = [
@@ -126,7 +125,7 @@ def test_signals_still_end_a_run(tmp_path, transport):
     odd = ["env.id=odd:Odd-v0", "env.kwargs.what=signals", f"transport={transport}", "total_steps=100_000_000"]
     odd += ["log_interval=100"]
     words = command(tmp_path, "train", *SMALL, *odd)
-    with start(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as run:
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as run:
         metrics = tmp_path / "r" / "metrics.jsonl"
         wait_until(lambda: metrics.exists() and metrics.stat().st_size, "metrics")
         run.send_signal(signal.SIGTERM)

@@ -16,7 +16,6 @@ from hsuanwu.engine import batches as module
 from hsuanwu.engine.batches import DirectBatches, PrefetchedBatches
 from hsuanwu.runtime import waiting
 from hsuanwu.runtime.transport import ActorError, LocalTransport, StoppedError, ThreadTransport, thread
-from tests import processes
 from tests.engine.late_cuda import Event, LateCuda, Stream
 from tests.engine.numbered import ENVS, Expected, NumberedProgram, ScriptedEnd, launched
 from tests.runtime.watched import WatchedQueue
@@ -376,7 +375,7 @@ def test_signals_end_the_wait(name, number, tmp_path):
     script = tmp_path / "waiting.py"
     script.write_text(WAITING)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])}
-    with processes.start(
+    with subprocess.Popen(
         [sys.executable, str(script), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as run:
         assert run.stdout.readline() == "waiting\n"

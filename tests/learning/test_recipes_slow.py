@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import processes
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -74,7 +73,7 @@ def train_and_interrupt(recipe, run_dir, num_lines):
     arguments = [f"experiment={recipe}", f"run_dir={run_dir}", "total_steps=1_000_000_000", "log_interval=1000"]
     if recipe.endswith("_gpu") and not torch.cuda.is_available():
         arguments += ["device=cpu", "batch_size=32"]
-    with processes.start(
+    with subprocess.Popen(
         command("train", *arguments),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,

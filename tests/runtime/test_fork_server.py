@@ -19,7 +19,6 @@ import pytest
 from hsuanwu.runtime import fork_server
 from hsuanwu.runtime.transport import ActorError, ProcessTransport
 from hsuanwu.testing import transport as contract
-from tests import processes
 from tests.processes import is_alive, wait_for_ends
 from tests.waiting import PATIENCE
 
@@ -254,7 +253,7 @@ def test_it_ends_with_its_parent(slow_import, number, moment):
     script = slow_import.with_name("parent.py")
     script.write_text(PARENT)
     with tempfile.TemporaryDirectory() as folder:  # what a killed parent leaves there is an empty folder
-        parent = processes.start(
+        parent = subprocess.Popen(
             [sys.executable, str(script), moment, "wait"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

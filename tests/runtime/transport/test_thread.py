@@ -17,7 +17,8 @@ from hsuanwu.runtime.transport import ActorError, ThreadTransport
 from hsuanwu.runtime.transport import thread as module
 from hsuanwu.runtime.weights import Weights
 from hsuanwu.testing import transport as contract
-from tests import processes, test_faults
+from tests import test_faults
+from tests.processes import wait_for_empty_group
 from tests.runtime.cpu_graph import CpuTorch
 from tests.runtime.test_zero_lag import TOLERANCE, largest_error
 from tests.runtime.test_zero_lag import program as whole_program
@@ -295,7 +296,7 @@ def run_parent(tmp_path, hang_at, task, number=None, num_slots=0):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with processes.start([sys.executable, str(script), str(hang_at), task], **pipes) as parent:
+    with subprocess.Popen([sys.executable, str(script), str(hang_at), task], **pipes) as parent:
         assert parent.stdout.readline() == "collecting\n"
         for _ in range(num_slots):
             assert parent.stdout.readline() == "collected\n"
@@ -352,5 +353,5 @@ def test_whole_runs_end(ending, tmp_path, monkeypatch):
         _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == expected, err
     assert "Fatal" not in err and "terminate called" not in err
-    processes.wait_for_empty_group(run.pid)
+    wait_for_empty_group(run.pid)
     assert list(tmp_path.glob("run/checkpoints/step_*.pt"))
