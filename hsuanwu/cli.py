@@ -158,13 +158,14 @@ def _train(cfgs: DictConfig) -> float | None:
 
 
 def _check(cfgs: DictConfig) -> None:
-    from hsuanwu.engine.build import make_env_factory, timeout_seconds
+    from hsuanwu.engine.build import build_agent, make_env_factory, timeout_seconds
     from hsuanwu.testing.env_examination import WRONG, examine_env
 
     findings = examine_env(make_env_factory(cfgs), timeout_seconds=timeout_seconds(cfgs))
     print(*findings, sep="\n", flush=True)
     if any(finding.verdict == WRONG for finding in findings):
         sys.exit(_FAILURE)
+    print("", *build_agent(cfgs).description, sep="\n", flush=True)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -171,6 +171,16 @@ def test_code_of_the_users_that_fails_is_a_line_and_its_traceback(command, tmp_p
     assert all(word in err for word in words) and "hsuanwu/" not in err.replace("hsuanwu/tests", ""), err
 
 
+def test_an_environment_is_examined(command):
+    status, out, err = command(cli.check, "env=pendulum")
+    assert status == 0 and not err
+    assert "right     answers" in out and "Use learner.normalize_reward=true." in out and "Encoder: mlp" in out
+    status, out, _ = command(cli.check, "env=gymnasium", "env.id=tests.env.wrong:Wrong-v0", "env.kwargs.what=flag_one")
+    assert status == 1 and "wrong     answers" in out and "step 2: terminated is int 1" in out
+    status, _, err = command(cli.check, "env=gymnasium")
+    assert status == 2 and err.startswith("error: env.id: missing")
+
+
 def test_a_missing_extra_is_named(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py", None)
     status, _, err = command(cli.train, *SMALL, "env=atari", "env.game=pong")
