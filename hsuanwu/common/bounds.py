@@ -35,7 +35,7 @@ def checked_dtype(dtype: Any) -> np.dtype[Any]:
     if found.kind not in "biuf" or found.itemsize > 8:
         raise ConfigurationError(f"dtype: found {dtype}; use bools, integers or floats of at most 64 bits")
     native: np.dtype[Any] = found.newbyteorder("=")
-    return native
+    return found if found.isnative else native  # numpy takes longer with another object of the same dtype
 
 
 def dtype_bounds(dtype: np.dtype[Any]) -> tuple[float, float]:

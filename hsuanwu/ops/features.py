@@ -39,13 +39,12 @@ def is_empty(space: Space) -> bool:
     return 0 in space.shape
 
 
-def flatten_features(space: Space, x: Tensor, by: float | Tensor | None = None) -> Tensor:
+def flatten_features(space: Space, x: Tensor) -> Tensor:
     """Return elements of a space as float32 vectors.
 
     Args:
         space: one element's; any space but a Dict. Integers count from 0, whatever ``start``.
         x: elements, ``[..., *space.shape]``.
-        by: what the numbers of a Box are divided by, on the device of ``x``; None for ``divisor(space)``.
 
     Returns:
         ``[..., num_features(space)]`` float32: one-hot for Discrete, one-hots side by side for
@@ -60,8 +59,7 @@ def flatten_features(space: Space, x: Tensor, by: float | Tensor | None = None) 
     """
     if isinstance(space, Discrete):
         return functional.one_hot(x.long(), space.n).float()
-    rank = len(space.shape)
-    flat = x.flatten(x.dim() - rank) if rank else x.unsqueeze(-1)
+    flat = flatten_shape(space.shape, x)
     if isinstance(space, MultiDiscrete):
         sizes = space.nvec.flatten().tolist()
         columns = flat.long().unbind(-1)
@@ -69,10 +67,13 @@ def flatten_features(space: Space, x: Tensor, by: float | Tensor | None = None) 
     if isinstance(space, MultiBinary):
         return flat.float()
     assert isinstance(space, Box)
-    if by is None:
-        by = divisor(space)
-        by = by.to(x.device) if isinstance(by, Tensor) else by
-    return flat.float() if isinstance(by, float) and by == 1 else flat.float() / by
+    by = divisor(space)
+    return flat.float() / (by.to(x.device) if isinstance(by, Tensor) else by)
+
+
+def flatten_shape(shape: tuple[int, ...], x: Tensor) -> Tensor:
+    """Return arrays ``[..., *shape]`` as vectors, ``[..., prod(shape)]``."""
+    return x.flatten(-len(shape)) if shape else x.unsqueeze(-1)
 
 
 def divisor(space: Box) -> float | Tensor:

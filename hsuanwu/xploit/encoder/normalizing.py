@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.spaces import Box, Dict, Space, SpaceLike, as_space
-from hsuanwu.ops.features import is_empty
 from hsuanwu.ops.moments import distance
 from hsuanwu.xploit.encoder.base import Encoder
 from hsuanwu.xploit.encoder.reading import Reading
@@ -125,4 +124,4 @@ def _box_leaves(space: Space, x: Nest) -> list[Tensor]:
 
 
 def _has_statistics(space: Space) -> TypeGuard[Box]:
-    return isinstance(space, Box) and not is_empty(space)
+    return isinstance(space, Box) and 0 not in space.shape
