@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 
@@ -54,7 +54,7 @@ class Deadline:
         self._set_at, seconds = monotonic(), (1 + _SLACK) * self._seconds
         # again and again: an alarm between Python's last look at signals and a system call that waits wakes nobody
         signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
-        if sys.__stderr__ is not None:
+        with suppress(AttributeError, OSError, ValueError):  # there may be no standard error to write to
             faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=sys.__stderr__)
 
     def expire(self, number: int, frame: FrameType | None) -> None:
