@@ -54,8 +54,9 @@ class Deadline:
         self._set_at, seconds = monotonic(), (1 + _SLACK) * self._seconds
         # again and again: an alarm between Python's last look at signals and a system call that waits wakes nobody
         signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
-        with suppress(AttributeError, OSError, ValueError):  # there may be no standard error to write to
-            faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=sys.__stderr__)
+        if sys.__stderr__ is not None:
+            with suppress(OSError, ValueError):  # it may be closed
+                faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=sys.__stderr__)
 
     def expire(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal."""
