@@ -49,8 +49,8 @@ def shows_first_observation_for_final_one(monkeypatch):
     right = single_env.SameStepSingleEnv.step
 
     def step(self, action):
-        observation, reward, terminated, truncated = right(self, action)
-        return self._first if terminated or truncated else observation, reward, terminated, truncated
+        observation, *outcome = right(self, action)
+        return self._first if outcome[1] or outcome[2] else observation, *outcome
 
     monkeypatch.setattr(single_env.SameStepSingleEnv, "step", step)
 
