@@ -24,7 +24,7 @@ def first_observation(answer: Any) -> Any:
     Raises:
         WrongAnswer: if it is not observation and info.
     """
-    if type(answer) is tuple and len(answer) == 2 and isinstance(answer[1], Mapping):
+    if type(answer) is tuple and len(answer) == 2 and (type(answer[1]) is dict or isinstance(answer[1], Mapping)):
         return answer[0]
     found = f"{len(answer)} values" if type(answer) is tuple else shown(answer)
     if type(answer) is tuple and len(answer) == 2:

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from hsuanwu.common.bounds import dtype_bounds
-from hsuanwu.common.nest import Nest
+from hsuanwu.common.nest import Nest, first_leaf
 from hsuanwu.common.protocols import Array
 from hsuanwu.common.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 from hsuanwu.env.fault import WrongAnswer, shown
@@ -45,6 +45,24 @@ def row_views(batch: Nest) -> list[Any]:
     return [batch[index, ...] for index in range(len(batch))]
 
 
+def plain_views(space: Space, batch: Nest) -> list[memoryview | None]:
+    """Return one view for each row of a batch of a flat Box, which takes observations of its dtype and shape alone.
+
+    None for each row of any other space: what it shows has to go through ``ObservationReader.write``.
+
+    Example:
+        >>> (view,) = plain_views(Box(0, 1, (2,)), np.zeros((1, 2), np.float32))
+        >>> view[:] = np.zeros(2, np.float32)
+        >>> view[:] = np.zeros(1, np.float32)
+        Traceback (most recent call last):
+            ...
+        ValueError: memoryview assignment: lvalue and rvalue have different structures
+    """
+    if not isinstance(space, Box) or len(space.shape) != 1 or not space.shape[0]:
+        return [None] * len(first_leaf(batch))
+    return [memoryview(row) for row in batch]
+
+
 def observation_reader(space: Space, key: str = "observation_space") -> ObservationReader:
     """Return the reader of a space's observations.
 
@@ -62,15 +80,7 @@ class ObservationReader(ABC):
 
     Names, shapes, dtypes, the range of a dtype and the membership of integers are checked as observations come; that
     numbers are finite, for a whole batch at once.
-
-    Attributes:
-        plain_dtype: dtype of arrays that can be copied as they are, if their shape is ``plain_shape``; None where
-            each observation has to go through ``write``.
-        plain_shape: see ``plain_dtype``.
     """
-
-    plain_dtype: np.dtype[Any] | None = None
-    plain_shape: tuple[int, ...] = ()
 
     @abstractmethod
     def write(self, row: Any, observation: Any) -> None:
@@ -178,7 +188,6 @@ class BoxReader(_ArrayReader):
 
     def __init__(self, space: Space, key: str) -> None:
         super().__init__(space, key)
-        self.plain_dtype, self.plain_shape = space.dtype, space.shape
         self._zeros = np.zeros(0, space.dtype)
 
     def write(self, row: Any, observation: Any) -> None:

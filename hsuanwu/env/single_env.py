@@ -82,7 +82,8 @@ class GymnasiumSingleEnv(SingleEnv):
         check_reset(env, self.name)
 
     def reset(self, seed: int | None = None) -> Any:
-        observation = first_observation(self._env.reset(seed=seed, **copy.deepcopy(self._extra)))
+        extra = copy.deepcopy(self._extra) if self._extra else self._extra
+        observation = first_observation(self._env.reset(seed=seed, **extra))
         self.step = self._env.step
         return observation
 
