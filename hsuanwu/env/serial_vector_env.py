@@ -151,7 +151,7 @@ class SerialVectorEnv:
         steps, gained, write = self._steps, self._gained, self._reader.write
         native = self._convert(action)
         if not len(native) == len(rows) == len(steps):
-            raise self._misuse(native, rows)
+            raise _misuse(self.num_envs, bool(steps), len(native), len(rows))
         self._time += 1
         i, answer = 0, _UNASKED
         try:
@@ -216,14 +216,6 @@ class SerialVectorEnv:
         fault.moment = f"episode {self._episode[i]}, " + (f"step {steps}" if steps else "reset")
         return fault
 
-    def _misuse(self, native: Array, rows: list[Any]) -> Exception:
-        if not self._steps:
-            return gymnasium.error.ResetNeeded("env: found a step before the first reset; call reset(seed) first")
-        return ValueError(
-            f"env: {self.num_envs} environments need as many actions and rows of observations, "
-            f"found {len(native)} and {len(rows)}"
-        )
-
     def render(self) -> Array:
         """Return a picture of environment 0."""
         with blamed("render", self.name):
@@ -235,3 +227,11 @@ class SerialVectorEnv:
             self._is_closed = True
             for env in reversed(self._envs):
                 close_quietly(env, self.name)
+
+
+def _misuse(num_envs: int, has_begun: bool, num_actions: int, num_rows: int) -> Exception:
+    if not has_begun:
+        return gymnasium.error.ResetNeeded("env: found a step before the first reset; call reset(seed) first")
+    return ValueError(
+        f"env: {num_envs} environments need as many actions and rows of observations, found {num_actions} and {num_rows}"
+    )
