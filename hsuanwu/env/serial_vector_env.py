@@ -233,5 +233,6 @@ def _misuse(num_envs: int, has_begun: bool, num_actions: int, num_rows: int) -> 
     if not has_begun:
         return gymnasium.error.ResetNeeded("env: found a step before the first reset; call reset(seed) first")
     return ValueError(
-        f"env: {num_envs} environments need as many actions and rows of observations, found {num_actions} and {num_rows}"
+        f"env: {num_envs} environments need as many actions and rows of observations, "
+        f"found {num_actions} and {num_rows}"
     )
