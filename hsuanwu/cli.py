@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _USAGE, _FAILURE, _SIGNAL = 2, 1, 128
 _MULTIRUN = ("-m", "--multirun")
+_HELP_OF_CHECK = """hsuanwu-check env=... [env.key=value] ...
+
+Plays random actions in an environment and says what is right, doubtful or wrong, each with its cure. It takes the keys
+of env that hsuanwu-train takes; hsuanwu-train env=... --help lists them. Status 1 if something is wrong."""
 _GO_ON = "a run that had begun goes on with run_dir=<its folder> resume=true"
 
 
@@ -42,6 +46,9 @@ def train() -> None:
 
 def check() -> None:
     """Run ``hsuanwu-check env=... env.key=value``: play in an environment and say what is right, doubtful or wrong."""
+    if {"-h", "--help"} & set(sys.argv):
+        print(_HELP_OF_CHECK)
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _make_own_modules_importable()
     _run(lambda: _compose(_check))
@@ -161,6 +168,8 @@ def _check(cfgs: DictConfig) -> None:
     from hsuanwu.engine.build import build_agent, make_env_factory, timeout_seconds
     from hsuanwu.testing.env_examination import WRONG, examine_env
 
+    named = ", ".join(f"{key}={value}" for key, value in cfgs.env.items() if key != "_target_")
+    print(f"Checking env: {named}", flush=True)
     findings = examine_env(make_env_factory(cfgs), timeout_seconds=timeout_seconds(cfgs))
     print(*findings, sep="\n", flush=True)
     if any(finding.verdict == WRONG for finding in findings):

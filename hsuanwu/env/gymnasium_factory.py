@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, final
@@ -23,7 +24,7 @@ from hsuanwu.env.imports import import_extra, import_module, load_object
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
 from hsuanwu.env.picture import is_headless
-from hsuanwu.env.statistics import check_no_statistics
+from hsuanwu.env.statistics import check_no_statistics, refuse_statistics
 
 _NO_LIMIT = -1
 """The ``max_episode_steps`` that ``gymnasium.make`` takes for none."""
@@ -104,7 +105,7 @@ class GymnasiumEnvFactory:
         except gymnasium.error.Error as error:
             message = one_line(error)
             hint = "" if "Did you mean" in message else nearest(name, gymnasium.registry)
-            own = "" if module else "; an environment of your own is written 'my_module:MyEnv-v0'"
+            own = f"; {_origin(module)}" if module else "; an environment of your own is written 'my_module:MyEnv-v0'"
             raise ConfigurationError(f"env.id: {message} {hint}".rstrip(" .") + own) from error
 
     def _make_single(
@@ -190,6 +191,12 @@ class GymnasiumEnvFactory:
         )
 
 
+def _origin(module: str) -> str:
+    """Return where a module came from: another one of that name may have been found first."""
+    path = getattr(sys.modules[module], "__file__", None)
+    return f"module {module} was imported from {path or 'Python itself'}"
+
+
 def _register_extra(name: str) -> None:
     """Register the environments of an extra with gymnasium, if ``name`` is of one."""
     if name.startswith("ALE/"):
@@ -209,6 +216,7 @@ def _load_wrapper(entry: Any) -> Callable[[Any], Any]:
             "{'path': 'my_module.MyWrapper', 'kwargs': {...}}"
         )
     wrapper = load_object(path, "env.wrappers")
+    refuse_statistics(wrapper)
     return functools.partial(_wrap, wrapper, path, kwargs)
 
 

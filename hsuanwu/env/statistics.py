@@ -24,10 +24,26 @@ def check_no_statistics(env: Any) -> None:
         for name, value in list(getattr(layer, "__dict__", {}).items()):
             if type(value).__name__ == "RunningMeanStd":
                 cure = next((key for part, key in _CURES.items() if part in name), " and ".join(_CURES.values()))
-                raise ConfigurationError(
-                    f"env.wrappers: {type(layer).__name__} keeps running statistics ({name}), which begin anew in each "
-                    f"environment, in evaluations and in resumed runs; leave it out and use {cure}"
-                )
+                raise _error(type(layer).__name__, cure)
+
+
+def refuse_statistics(wrapper: Any) -> None:
+    """Refuse gymnasium's own wrappers that normalise, before they complain of a space that they do not know.
+
+    Raises:
+        ConfigurationError: if it is one of them.
+    """
+    name = getattr(wrapper, "__name__", "")
+    cure = {"NormalizeObservation": _CURES["obs"], "NormalizeReward": _CURES["ret"]}.get(name)
+    if cure and str(getattr(wrapper, "__module__", "")).startswith("gymnasium."):
+        raise _error(name, cure)
+
+
+def _error(name: str, cure: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"env.wrappers: {name} keeps running statistics, which begin anew in each environment, in evaluations and in "
+        f"resumed runs; leave it out and use {cure}"
+    )
 
 
 def _layers(env: Any) -> Iterator[Any]:

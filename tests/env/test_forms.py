@@ -137,6 +137,16 @@ def test_wrappers_with_running_statistics_are_refused(wrapper, cure):
         GymnasiumEnvFactory("CartPole-v1", wrappers=[wrapper, "gymnasium.wrappers.TimeAwareObservation"])(1)
 
 
+def test_the_cure_is_named_for_spaces_that_such_a_wrapper_does_not_know():
+    with pytest.raises(ConfigurationError, match="NormalizeObservation keeps .* use normalize_observation=true$"):
+        GymnasiumEnvFactory("tests.env.wrong:Wrong-v0", wrappers=["gymnasium.wrappers.NormalizeObservation"])(1)
+
+
+def test_a_module_that_hides_another_is_named():
+    with pytest.raises(ConfigurationError, match="module json was imported from .*json/__init__.py"):
+        GymnasiumEnvFactory("json:MyEnv-v0")(1)
+
+
 class Script(dm_env.Environment):
     """Plays given time steps after a reset; keeps the actions that it gets."""
 
