@@ -133,7 +133,7 @@ def test_a_vector_of_a_fixed_size_is_one_line():
     ],
 )
 def test_wrappers_with_running_statistics_are_refused(wrapper, cure):
-    with pytest.raises(ConfigurationError, match=f"keeps running statistics .* use {cure}$"):
+    with pytest.raises(ConfigurationError, match=f"keeps running statistics, .* use {cure}$"):
         GymnasiumEnvFactory("CartPole-v1", wrappers=[wrapper, "gymnasium.wrappers.TimeAwareObservation"])(1)
 
 
