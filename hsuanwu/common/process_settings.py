@@ -38,7 +38,8 @@ class ProcessSettings:
         if torch.get_default_dtype() != self._dtype:
             torch.set_default_dtype(self._dtype)
         if torch.get_default_device() != self._device:
-            torch.set_default_device(self._device)
+            # None takes away what a device puts between each call and torch
+            torch.set_default_device(None if self._device.type == "cpu" else self._device)
         if torch.get_num_threads() != self._num_threads:
             torch.set_num_threads(self._num_threads)
         if torch.is_grad_enabled() != self._has_gradients and torch.is_inference_mode_enabled() == self._is_inference:

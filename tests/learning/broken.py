@@ -63,9 +63,11 @@ def descends_the_policy_gradient(monkeypatch):
 def acts_on_another_environment(monkeypatch):
     """Actions reach the environments in another order than observations come from them."""
     right = serial_vector_env.SerialVectorEnv._play
-    monkeypatch.setattr(
-        serial_vector_env.SerialVectorEnv, "_play", lambda self, action, rows: right(self, np.roll(action, 1, 0), rows)
-    )
+
+    def play(self, action, rows, views):
+        right(self, np.roll(action, 1, 0), rows, views)
+
+    monkeypatch.setattr(serial_vector_env.SerialVectorEnv, "_play", play)
 
 
 def misaligns_choices(monkeypatch):
