@@ -1,4 +1,4 @@
-"""What encoders of numbers in a row share."""
+"""Parts of encoders that read numbers in a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What encoders of pictures share: which spaces hold them, and how they enter a convolution."""
+"""Parts of encoders that read pictures: which spaces hold them, and how they enter a convolution."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hsuanwu.ops.features import divisor, is_channels_last, num_features, pictur
 
 
 class Reading(NamedTuple):
-    """What becomes of one entry of an observation."""
+    """The way of one entry of an observation into a network."""
 
     space: Space
     """The entry's."""

@@ -1,4 +1,4 @@
-"""What can be known of actions before the first step, in words."""
+"""Notes on actions, known before the first step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW = 1000
 """Numbers between two bounds that are too few for a density."""
 
 _FAR = 10.0
-"""How much wider or narrower than the first actions bounds have to be to be out of reach."""
+"""Factor by which bounds that are out of reach are wider or narrower than the first actions."""
 
 
 def action_notes(distribution: Distribution) -> list[str]:
