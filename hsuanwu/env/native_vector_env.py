@@ -173,7 +173,9 @@ class NativeVectorEnv:
         def overwrite(target: Array, source: Array) -> None:
             target[mask] = source[mask]
 
-        map_nest(overwrite, result, self._read(self._reset_ended()))
+        # what stands in the other rows is the environment's own matter
+        map_nest(overwrite, result, self._reader.read(self._reset_ended(), self.num_envs))
+        self._reader.check_finite(result)
         return result
 
     def _reset_ended(self) -> Any:
