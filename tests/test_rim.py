@@ -62,6 +62,8 @@ class Odd(gymnasium.Env):
             os.closerange(3, 64)
         if self.what == "exits" and self.time == 7:
             sys.exit(0)
+        if self.what == "leaves" and self.time == 7:
+            os._exit(0)
         return self.np_random.uniform(-1, 1, 3).astype(np.float32), 1.0, self.time == 10, False, {}
 
     def close(self):
@@ -133,9 +135,10 @@ def test_signals_still_end_a_run(tmp_path, transport):
     assert run.returncode == 143 and list((tmp_path / "r" / "checkpoints").iterdir())
 
 
-@pytest.mark.parametrize("transport", ["local", "thread", "process"])
-def test_an_exit_is_no_success(tmp_path, transport):
-    status, _, err = train(tmp_path, "exits", transport)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("what", ["exits", "leaves"])
+def test_an_exit_is_no_success(tmp_path, what, transport):
+    status, _, err = train(tmp_path, what, transport)
     line, *trace = err.splitlines()
     assert status == 1 and "episode 1, step 7: step raised SystemExit: 0" in line and trace[-1] == "SystemExit: 0"
 

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ def settings_kept() -> Iterator[None]:
     For code of an environment that is gone at the end: nothing of it is left behind.
     """
     settings, generators = ProcessSettings(), (random.getstate(), np.random.get_state(), torch.get_rng_state())
-    with folder_kept():
+    with folder_kept(), exits_raised():
         try:
             yield
         finally:
@@ -85,6 +85,26 @@ def _open_folder() -> int | None:
         return os.open(".", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # it has been removed
         return None
+
+
+@contextmanager
+def exits_raised() -> Iterator[None]:
+    """Let ``os._exit`` raise SystemExit in this process: code of an environment must not end it unheard.
+
+    Processes that are forked meanwhile leave by it as ever.
+    """
+    process, leave = os.getpid(), os._exit
+
+    def leave_or_raise(status: int) -> NoReturn:
+        if os.getpid() != process:
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = leave_or_raise
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def seed_global_generators(seed: int) -> None:

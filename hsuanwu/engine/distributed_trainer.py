@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from hsuanwu.common.clock import Clock, Every
 from hsuanwu.common.errors import ConfigurationError, warn_of_environment
 from hsuanwu.common.interrupts import interrupts_held
-from hsuanwu.common.process_settings import folder_kept
+from hsuanwu.common.process_settings import exits_raised, folder_kept
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
@@ -104,7 +104,7 @@ class DistributedTrainer:
         self._start = start = perf_counter()
         self._inspector.longest = longest_episode(self.folder) if clock.updates else 0
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
-        with folder_kept(), reporter, threads(cfgs.learner_threads):
+        with folder_kept(), exits_raised(), reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
             reporter.console.say("\n".join(self.agent.description))
             if warning := warning_of_long_updates(cfgs, self.calibration):

@@ -46,7 +46,9 @@ def fault_of(error: BaseException, doing: str, name: str = "") -> EnvironmentFau
         return EnvironmentFault(
             f"{doing} did not answer within {error.seconds:g} s; {error.hint}", trace_of(error), name=name
         )
-    return EnvironmentFault(f"{doing} raised {type(error).__name__}: {one_line(error)}", trace_of(error), name=name)
+    kind, text = type(error).__name__, one_line(error)
+    raised = kind if text == kind else f"{kind}: {text}"  # SystemExit, for example, often says nothing
+    return EnvironmentFault(f"{doing} raised {raised}", trace_of(error), name=name)
 
 
 def shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.interrupts import is_interruption
+from hsuanwu.common.process_settings import exits_raised
 from hsuanwu.env.fault import fault_of
 
 
@@ -25,7 +26,8 @@ def import_module(name: str, key: str) -> ModuleType:
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigurationError(f"{key}: cannot import module {name!r}; use names of Python, joined by dots")
     try:
-        return importlib.import_module(name)
+        with exits_raised():
+            return importlib.import_module(name)
     except ImportError as error:
         raise ConfigurationError(
             f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie on the Python path"

@@ -1,11 +1,14 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 import torch
 
-from hsuanwu.common.process_settings import ProcessSettings, seed_global_generators, settings_kept
+from hsuanwu.common.process_settings import ProcessSettings, exits_raised, seed_global_generators, settings_kept
 
 
 def change_everything(folder):
@@ -51,6 +54,28 @@ def test_a_folder_that_was_removed_is_left(tmp_path):
         os.chdir(tmp_path / "gone")
         os.rmdir(tmp_path / "gone")
     assert os.getcwd() == before
+
+
+def test_the_exit_of_a_process_raises():
+    leave = os._exit
+    with exits_raised(), pytest.raises(SystemExit, match="3"):
+        os._exit(3)
+    assert os._exit is leave
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_children_leave_as_ever():
+    program = """
+import os
+from hsuanwu.common.process_settings import exits_raised
+
+with exits_raised():
+    child = os.fork()
+    if child == 0:
+        os._exit(3)
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 3
 
 
 def test_gradients_stay_off_where_they_were_off():

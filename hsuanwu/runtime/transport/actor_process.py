@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from hsuanwu.common.errors import EnvironmentFault, EnvironmentWarning
+from hsuanwu.common.process_settings import exits_raised
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.fork_server import remove_traces
 from hsuanwu.runtime.memory import keep_freed_memory
@@ -131,13 +132,13 @@ def run_process(
     if hasattr(os, "nice"):
         os.nice(niceness)
     try:
-        for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
-            pass
+        with exits_raised():
+            for _ in actor.run(_PipeActorEnd(pipe, storage, board), index):
+                pass
     except _LearnerGoneError as error:
         if getattr(error.__cause__, "errno", None) == errno.EBADF:
-            os._exit(
-                PIPE_CLOSED
-            )  # nothing can be said any more, and what runs at an exit would fail over its own pipes
+            # nothing can be said any more, and what runs at an exit would fail over its own pipes
+            os._exit(PIPE_CLOSED)
         remove_traces()
     except BaseException as error:  # SystemExit too: it would end the process with status 0
         _send(pipe, Failure(failure_of_actor(index, error)))
