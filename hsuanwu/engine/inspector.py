@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +10,12 @@ import numpy as np
 
 from hsuanwu.common.bounds import dtype_bounds
 from hsuanwu.common.errors import warn_of_environment
-from hsuanwu.common.nest import Nest, leaves
+from hsuanwu.common.nest import leaves
 from hsuanwu.common.slot import Slot
 from hsuanwu.common.spaces import Box, Dict, Space
 from hsuanwu.engine.evaluator import MOST_STEPS, most_steps
+from hsuanwu.engine.twins import Twins
 
-_ENOUGH_ROWS = 64
-"""Rows of a rollout that are compared: equal by chance they are not, unless hardly anything ever happens."""
-_PATIENCE = 4
-"""Times as many rows of one actor after which no other one is waited for."""
-_FEW = 256
-"""Numbers of each row that are compared; large pictures are thinned out."""
 _LONG_STEPS = 10_000
 """Steps of each environment after which somebody should have seen the end of an episode."""
 
@@ -45,7 +39,7 @@ class Inspector:
     def __init__(self, observation_space: Space, longest: int = 0) -> None:
         self.longest, self.num_outside = longest, 0
         self._bounds = list(_bounds(observation_space))
-        self._twins: _Twins | None = _Twins()
+        self._twins: Twins | None = Twins()
         self._steps: dict[int, int] = {}
         self._lines: list[str] = []
         self._has_asked_for_end = False
@@ -59,10 +53,8 @@ class Inspector:
             self._count_outside(slot)
             if self._twins is not None:
                 line = self._twins.add(slot)
-                if line is not None:
-                    self._lines.append(line)
-                if line is not None or self._steps[slot.actor] >= _PATIENCE * _ENOUGH_ROWS:
-                    self._twins = None
+                if line is not None or self._twins.is_over:
+                    self._end_twins(line)
         if not self.longest and not self._has_asked_for_end and self.steps_each >= _LONG_STEPS:
             self._has_asked_for_end = True
             self._lines.append(no_end(self.steps_each))
@@ -80,6 +72,7 @@ class Inspector:
 
     def conclude(self) -> None:
         """Say what is left to say when training is over."""
+        self._end_twins()
         self.speak()
         if not self.longest and self.steps_each:
             warn_of_environment(no_end(self.steps_each))
@@ -93,6 +86,13 @@ class Inspector:
         if self.longest or self.steps_each < most_steps(0):
             return most_steps(self.longest) if self.steps_each else MOST_STEPS
         return 0
+
+    def _end_twins(self, line: str | None = None) -> None:
+        """Say that two environments are alike, if they are, and look no further."""
+        if self._twins is not None:
+            line = line or self._twins.conclude()
+            self._lines += [line] if line else []
+            self._twins = None
 
     def _count_outside(self, slot: Slot) -> None:
         arrays = leaves(slot.trajectory.observation)
@@ -169,56 +169,3 @@ def _bounds(space: Space, key: str = "observation_space") -> Iterator[_Bounds | 
     least, greatest = dtype_bounds(space.dtype)
     is_tight = bool((space.low > least).any() or (space.high < greatest).any())
     yield _Bounds(key, space.low, space.high) if is_tight else None
-
-
-class _Twins:
-    """Finds environments of different seeds whose rollouts are equal though their actions are not."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, list[tuple[Array, ...]]] = {}
-        self._seen: dict[bytes, tuple[int, int, bytes]] = {}
-        self._compared: set[int] = set()
-
-    def add(self, slot: Slot) -> str | None:
-        """Take a slot into account; return the line if two environments are found to be alike."""
-        if slot.actor in self._compared:
-            return None
-        rollout = slot.trajectory
-        shown = tuple(_thinned(leaf.numpy()[:-1]).copy() for leaf in leaves(rollout.observation))
-        outcome = tuple(x.numpy().copy() for x in (rollout.reward, rollout.terminated, rollout.truncated))
-        rows = self._rows.setdefault(slot.actor, [])
-        rows.append((rollout.action.numpy().copy(), *shown, *outcome))
-        if sum(len(parts[0]) for parts in rows) < _ENOUGH_ROWS:
-            return None
-        self._compared.add(slot.actor)
-        del self._rows[slot.actor]
-        actions, *others = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        return self._compare(slot.actor, actions, others)
-
-    def _compare(self, actor: int, actions: Array, parts: Nest) -> str | None:
-        for index in range(actions.shape[1]):
-            columns = [part[:, index] for part in parts]
-            if all((column == column[:1]).all() for column in columns):
-                continue  # nothing has happened at all
-            digest, acted = _digest(columns), _digest([actions[:, index]])
-            other = self._seen.setdefault(digest, (actor, index, acted))
-            if other[2] != acted:
-                return (
-                    f"environment {index} of actor {actor} and environment {other[1]} of actor {other[0]} have "
-                    f"different seeds and got different actions, but their first {len(actions)} steps are the same; "
-                    "if there is chance in the environment, it must come from reset(seed=...)"
-                )
-        return None
-
-
-def _thinned(rows: Array) -> Array:
-    """Return some of the numbers of each row, ``[T, B, n]`` with n at most ``_FEW``."""
-    flat = rows.reshape(*rows.shape[:2], -1)
-    return flat[..., :: max(1, -(-flat.shape[-1] // _FEW))]
-
-
-def _digest(parts: Sequence[Array]) -> bytes:
-    whole = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        whole.update(np.ascontiguousarray(part).tobytes())
-    return whole.digest()

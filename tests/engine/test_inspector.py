@@ -62,20 +62,50 @@ def test_where_nothing_can_be_outside_nothing_is_looked_at(space):
     assert Inspector(space)._bounds == [None]
 
 
+def twins(seed):
+    """Return slots of two actors of which an environment each answers as the other one does."""
+    first, second = slots(2, seed=seed)
+    for name in ("reward", "terminated", "truncated"):
+        getattr(second.trajectory, name)[:, 1] = getattr(first.trajectory, name)[:, 2]
+    for leaf, other in zip(second.trajectory.observation.values(), first.trajectory.observation.values(), strict=True):
+        leaf[:, 1] = other[:, 2]
+    return first, second
+
+
+TWINS = "environment 1 of actor 1 and environment 2 of actor 0 have different seeds"
+
+
 def test_equal_rollouts_of_different_actions_are_said_once():
     inspector = Inspector(SPACE)
     for i in range(4):
-        first, second = slots(2, seed=i)
-        for name in ("reward", "terminated", "truncated"):
-            getattr(second.trajectory, name)[:, 1] = getattr(first.trajectory, name)[:, 2]
-        for leaf, other in zip(
-            second.trajectory.observation.values(), first.trajectory.observation.values(), strict=True
-        ):
-            leaf[:, 1] = other[:, 2]
-        inspector.inspect([first, second])
+        inspector.inspect(twins(i))
     (line,) = said(inspector)
-    assert "environment 1 of actor 1 and environment 2 of actor 0 have different seeds" in line
-    assert "first 64 steps" in line
+    assert TWINS in line and "first 64 steps" in line
+
+
+def test_an_actor_that_begins_late_is_waited_for():
+    inspector, pairs = Inspector(SPACE), [twins(i) for i in range(40)]
+    inspector.inspect([first for first, _ in pairs])
+    inspector.speak()
+    inspector.inspect([second for _, second in pairs])
+    (line,) = said(inspector)
+    assert TWINS in line
+
+
+def test_of_few_rows_it_is_said_in_the_end():
+    inspector, (first, second) = Inspector(SPACE), twins(0)
+    first.episode_length[3, 1] = 7
+    inspector.inspect([first, *slots(1, seed=1)[:1], second])
+    inspector.speak()
+    with pytest.warns(EnvironmentWarning, match="first 32 steps"):
+        inspector.conclude()
+
+
+def test_what_differs_later_is_no_doubt():
+    inspector, (first, second) = Inspector(SPACE), twins(0)
+    first.episode_length[3, 1] = 7
+    inspector.inspect([first, second, *slots(2, seed=1)])
+    inspector.conclude()
 
 
 def test_equal_rollouts_of_equal_actions_are_no_doubt():
