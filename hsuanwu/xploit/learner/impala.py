@@ -68,8 +68,8 @@ class IMPALALearner(Learner):
         normalize_reward: whether rewards are divided by the running root mean square of their discounted sums (see
             ``hsuanwu.ops.moments.return_scale``), and cut off at 10; values and losses are in those units.
         bound_coef: weight of the squared distance of the mode of an action from its bounds (``Distribution.excess``).
-            Rewards are the same all the way out there, so that means wander off and do not come back; a little,
-            0.01 say, keeps them. 0 is the paper's loss.
+            Rewards are the same all the way out there, so that means wander off and do not come back; a little
+            keeps them. 0 is the paper's loss; actions without bounds have no other.
         lambda_: V-trace's lambda, in [0, 1].
         clip_rho: V-trace's rho-bar: bounds the fixed point.
         clip_c: V-trace's c-bar: bounds the trace.
@@ -111,7 +111,7 @@ class IMPALALearner(Learner):
         loss_reduction: str = "sum",
         reward_clip: float | None = None,
         normalize_reward: bool = False,
-        bound_coef: float = 0.0,
+        bound_coef: float = 0.05,
         lambda_: float = 1.0,
         clip_rho: float = 1.0,
         clip_c: float = 1.0,

@@ -49,7 +49,7 @@ def impala_loss(
     bonus_loss = entropy_loss(entropies, mask, reduction)
     loss = policy_loss + settings.baseline_coef * value_loss + settings.ent_coef * bonus_loss
     report = {"loss": loss, "policy_loss": policy_loss, "baseline_loss": value_loss, "entropy_loss": bonus_loss}
-    if settings.bound_coef:
+    if settings.bound_coef and distribution.has_excess:
         report["bound_loss"] = bound_loss(distribution.excess(params), mask, reduction)
         report["loss"] = loss = loss + settings.bound_coef * report["bound_loss"]
     return loss, {name: part.detach() for name, part in report.items()} | _figures(

@@ -82,6 +82,11 @@ class Distribution(ABC):
         """
         return params.new_zeros(params.shape[:-1], dtype=torch.float32)
 
+    @property
+    def has_excess(self) -> bool:
+        """Whether ``excess`` can be above 0: whether the family says what it is."""
+        return type(self).excess is not Distribution.excess
+
     def features(self, action: Tensor) -> Tensor:
         """Return actions as a network reads them, ``[..., num_features(action_space)]`` float32.
 

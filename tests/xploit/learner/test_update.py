@@ -51,7 +51,7 @@ def namespace(**learner):
 FORMS = [cfgs_of, lambda **section: cfgs_of(OmegaConf, **section), namespace]
 METRICS = {
     *("loss", "policy_loss", "baseline_loss", "entropy_loss", "entropy", "value", "explained_variance"),
-    *("rho", "rho_clipped_fraction", "gradient_norm", "learning_rate"),
+    *("rho", "rho_clipped_fraction", "gradient_norm", "learning_rate", "bound_loss"),
 }
 
 
@@ -90,6 +90,7 @@ DEFAULTS = {
     "clip_pg_rho": 1.0,
     "loss_reduction": "sum",
     "reward_clip": None,
+    "bound_coef": 0.05,
 }
 
 
