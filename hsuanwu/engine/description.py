@@ -14,6 +14,8 @@ _LEAST_CELLS = 3
 """Rows and columns of what may be a small picture."""
 _MANY = 10_000
 """Numbers of a one-hot vector."""
+_LARGE = 100.0
+"""Size from which numbers drown all others, and make steps of learning too large."""
 
 
 def describe_observation(encoder: Encoder, is_chosen: bool = False) -> list[str]:
@@ -67,7 +69,7 @@ def _note(reading: Reading, is_chosen: bool, is_whole: bool) -> str | None:
         return f"one-hot, is {count:,} numbers; several digits, or a Box, would be less" if count > _MANY else None
     if not reading.is_flat:
         return _note_on_channels(space, is_whole)
-    return None if is_chosen else _note_on_row(space, is_whole)
+    return None if is_chosen else _note_on_row(space, is_whole) or _note_on_size(reading.largest)
 
 
 def _note_on_channels(space: Space, is_whole: bool) -> str | None:
@@ -98,6 +100,15 @@ def _note_on_row(space: Space, is_whole: bool) -> str | None:
     elif is_whole and isinstance(space, Box) and picture is not None and min(picture[1:]) >= _LEAST_CELLS:
         return f"{text}; encoder=minatar_cnn is made for small pictures"
     return None
+
+
+def _note_on_size(largest: float) -> str | None:
+    """Return a note on numbers that are as large as their bounds allow, if they are."""
+    if largest <= _LARGE:
+        return None
+    return (
+        f"may be as large as {largest:,.10g} by its bounds and enters as it is: if so, use normalize_observation=true"
+    )
 
 
 def _wrapper(name: str, is_whole: bool) -> str:

@@ -101,6 +101,17 @@ def divisor(space: Box) -> float | Tensor:
     return float(sizes) if sizes.ndim == 0 else torch.from_numpy(sizes.flatten()).float()
 
 
+def largest_raw(space: Box) -> float:
+    """Return the largest number that the bounds of a Box let into a network undivided, 1 at least.
+
+    Example:
+        >>> largest_raw(Box(-1000, 5, (3,))), largest_raw(Box(0, 1000, (3,), "int64")), largest_raw(Box(0, np.inf, ()))
+        (1000.0, 1.0, 1.0)
+    """
+    sizes = space.magnitude.flatten() / np.asarray(divisor(space))
+    return max(1.0, float(sizes[space.magnitude.flatten() < _NO_BOUND].max(initial=1.0)))
+
+
 def picture_shape(space: Space) -> tuple[int, int, int] | None:
     """Return ``(channels, height, width)`` of a space of pictures; None if its elements are none.
 

@@ -60,6 +60,12 @@ def test_a_line_for_each_entry():
     ]
 
 
+def test_numbers_that_are_normalised_are_not_too_large():
+    space = Box(-1000, 1000, (3,))
+    encoder = NormalizingEncoder(space, default_encoder(normalized_space(space), 8))
+    assert len(describe_observation(encoder)) == 1
+
+
 def test_normalisation_and_precision_are_seen_through():
     space = Dict({"a": Box(0, 255, (4,), np.uint8), "b": Discrete(3)})
     inner = MixedPrecisionEncoder(default_encoder(normalized_space(space), 8), torch.bfloat16)
@@ -82,6 +88,7 @@ def test_normalisation_and_precision_are_seen_through():
         (Discrete(50_000), ["50,000 numbers", "digits"]),
         (MultiDiscrete([9000, 9000]), ["18,000 numbers", "digits"]),
         (Box(0, 255, (64, 48, 40), np.uint8), ["64 channels of 48 x 40", "put them first"]),
+        (Box([-1, 0], [1, 1000], (2,)), ["as large as 1,000", "normalize_observation=true"]),
     ],
     ids=str,
 )
@@ -97,6 +104,9 @@ def test_a_choice_that_a_person_may_not_have_made_is_told(space, words):
     "space",
     [
         Box(-1, 1, (3,)),
+        Box(-100, 100, (3,)),
+        Box(-np.inf, [1, np.inf, 1e38], (3,)),
+        Box(0, 1000, (3,), np.int64),
         Box(-1, 1, (5, 7)),
         Box(-1, 1, (40, 3)),
         Box(0, 1, (1, 2, 3)),

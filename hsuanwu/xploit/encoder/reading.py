@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete, Space
-from hsuanwu.ops.features import divisor, is_channels_last, num_features, picture_shape
+from hsuanwu.ops.features import divisor, is_channels_last, largest_raw, num_features, picture_shape
 
 
 class Reading(NamedTuple):
@@ -21,6 +21,8 @@ class Reading(NamedTuple):
     """The entry in words, ``"4 numbers, as they are"`` for example."""
     is_flat: bool = False
     """Whether its numbers enter in a row."""
+    largest: float = 1.0
+    """The largest number that its bounds let into the network as it is; 1 where they say nothing."""
 
 
 def flat_reading(encoder: type, space: Space, is_normalized: bool) -> Reading:
@@ -44,7 +46,8 @@ def flat_reading(encoder: type, space: Space, is_normalized: bool) -> Reading:
         text = f"{_count(space.nvec.size, 'integer')}, one-hot in {_count(count, 'number')}"
     else:
         text = f"{_count(count, 'number')}, {_scaling(space, is_normalized)}"
-    return Reading(space, encoder, text, is_flat=True)
+    largest = 1.0 if is_normalized or not isinstance(space, Box) else largest_raw(space)
+    return Reading(space, encoder, text, is_flat=True, largest=largest)
 
 
 def picture_reading(encoder: type, space: Space, is_normalized: bool) -> Reading:
