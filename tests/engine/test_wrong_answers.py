@@ -51,14 +51,14 @@ def test_local(composed, form, what, where, transport):
     check(composed, form, what, where, transport)
 
 
-@pytest.mark.parametrize(("form", "what", "where", "transport"), [*cases("thread"), *cases("process")[::25]])
+@pytest.mark.parametrize(("form", "what", "where", "transport"), [*cases("thread")[::10], *cases("process")[::25]])
 def test_concurrent(composed, form, what, where, transport):
     check(composed, form, what, where, transport)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "what", "where", "transport"), cases("process"))
-def test_process(composed, form, what, where, transport):
+@pytest.mark.parametrize(("form", "what", "where", "transport"), [*cases("thread"), *cases("process")])
+def test_all_concurrent(composed, form, what, where, transport):
     check(composed, form, what, where, transport)
 
 
