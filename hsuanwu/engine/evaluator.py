@@ -27,7 +27,8 @@ MAX_ENVS = 128
 
 MOST_STEPS = 108_000
 """Step limit of one episode, so that an environment that never ends one cannot hang an evaluation."""
-_FEWEST_STEPS = 1_000
+MANY_STEPS = 30_000
+"""Steps in which most episodes end: one of Atari's that nobody plays is over after 27,000."""
 _LONGER = 10
 """Times as long as any episode before that one of an evaluation may be."""
 
@@ -87,12 +88,12 @@ class Evaluation:
 
 
 def most_steps(longest: int) -> int:
-    """Return the step limit of an evaluation's episodes: ten times the longest episode that was seen in training.
+    """Return the step limit of an evaluation's episodes: far more than the longest episode that was seen in training.
 
     Args:
         longest: its steps; 0 if none has ended.
     """
-    return min(MOST_STEPS, max(_FEWEST_STEPS, _LONGER * longest))
+    return min(MOST_STEPS, max(MANY_STEPS, _LONGER * longest))
 
 
 def evaluate(

@@ -6,6 +6,7 @@ import pytest
 
 from hsuanwu.common.errors import EnvironmentWarning
 from hsuanwu.common.protocols import Step
+from hsuanwu.common.spaces import Box
 from hsuanwu.engine import DistributedTrainer, evaluator, inspector
 from hsuanwu.xploit.policy import FeedForwardPolicy
 from tests.runtime.test_actor import ACTION, OBSERVATION, make_policy
@@ -57,13 +58,28 @@ def test_episodes_up_to_the_limit_count_and_later_ones_are_not_waited_for(endles
 
 def test_where_none_ended_in_training_none_is_begun(endless):
     trainer = endless()
-    trainer._inspector._steps = {0: 1000}
+    trainer._inspector._steps = {0: 30_000}
     with pytest.warns(EnvironmentWarning, match="nothing was evaluated, for no episode has ended in training"):
         assert trainer.test(3).unfinished == 3
-    trainer._inspector._steps = {0: 999}
-    assert trainer._inspector.episode_limit == 1000
-    trainer._inspector.longest = 700
-    assert trainer._inspector.episode_limit == 7000
+
+
+@pytest.mark.parametrize(
+    ("longest", "steps", "limit"),
+    [
+        (0, 0, 108_000),
+        (0, 99, 1000),
+        (0, 999, 9990),
+        (0, 29_999, 30_000),
+        (0, 30_000, 0),
+        (700, 10**6, 30_000),
+        (7000, 10**6, 70_000),
+        (20_000, 10**6, 108_000),
+    ],
+)
+def test_how_long_an_episode_may_take(longest, steps, limit):
+    found = inspector.Inspector(Box(-1, 1, (2,)), longest)
+    found._steps = {0: steps}
+    assert found.episode_limit == limit
 
 
 def test_as_many_episodes_as_usual_where_the_configuration_says_none(endless):
