@@ -110,8 +110,14 @@ def test_the_table_of_run_level_keys_has_the_shipped_values():
 
 
 def test_every_metric_is_explained(tmp_path):
-    overrides = ["eval_episodes=2", "eval_interval=1000", "num_actors=1", "batch_size=32", "learner.bound_coef=0.1"]
-    cfgs = composed(["total_steps=2000", "transport=local", *overrides])
+    overrides = [
+        "eval_episodes=2",
+        "eval_interval=1000",
+        "num_actors=1",
+        "batch_size=32",
+        "env.kwargs.max_episode_steps=50",
+    ]
+    cfgs = composed(["env=pendulum", "total_steps=2000", "transport=local", *overrides])
     cfgs.run_dir, cfgs.log_interval = str(tmp_path / "run"), 1000
     DistributedTrainer(cfgs).train()
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
