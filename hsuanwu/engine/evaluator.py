@@ -29,8 +29,10 @@ MOST_STEPS = 108_000
 """Step limit of one episode, so that an environment that never ends one cannot hang an evaluation."""
 MANY_STEPS = 30_000
 """Steps in which most episodes end: one of Atari's that nobody plays is over after 27,000."""
+_FEW_STEPS = 1_000
+"""Least limit of an episode, however short training was."""
 _LONGER = 10
-"""Times as long as any episode before that one of an evaluation may be."""
+"""Times as long as in training that an episode of an evaluation may be."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,16 @@ class Evaluation:
         return line
 
 
-def most_steps(longest: int) -> int:
-    """Return the step limit of an evaluation's episodes: far more than the longest episode that was seen in training.
+def most_steps(longest: int, steps: int = MANY_STEPS) -> int:
+    """Return the step limit of an evaluation's episodes.
 
     Args:
-        longest: its steps; 0 if none has ended.
+        longest: steps of the longest episode that ended in training; 0 if none did.
+        steps: of each environment in training, which count if no episode ended.
     """
-    return min(MOST_STEPS, max(MANY_STEPS, _LONGER * longest))
+    if longest:
+        return min(MOST_STEPS, max(MANY_STEPS, _LONGER * longest))
+    return min(MANY_STEPS, max(_FEW_STEPS, _LONGER * steps))
 
 
 def evaluate(

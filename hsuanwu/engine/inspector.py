@@ -16,8 +16,6 @@ from hsuanwu.common.spaces import Box, Dict, Space
 from hsuanwu.engine.evaluator import MANY_STEPS, MOST_STEPS, most_steps
 from hsuanwu.engine.twins import Twins
 
-_FEW_STEPS, _LONGER = 1_000, 10
-"""Where no episode has ended, one of an evaluation may take so many steps, or so many times those of training."""
 _LONG_STEPS = 10_000
 """Steps of each environment after which somebody should have seen the end of an episode."""
 
@@ -85,11 +83,10 @@ class Inspector:
 
         Before any training it is the evaluator's own.
         """
-        if self.longest:
-            return most_steps(self.longest)
-        if not self.steps_each:
+        if not self.longest and not self.steps_each:
             return MOST_STEPS
-        return min(MANY_STEPS, max(_FEW_STEPS, _LONGER * self.steps_each)) if self.steps_each < MANY_STEPS else 0
+        is_hopeless = not self.longest and self.steps_each >= MANY_STEPS
+        return 0 if is_hopeless else most_steps(self.longest, self.steps_each)
 
     def _end_twins(self, line: str | None = None) -> None:
         """Say that two environments are alike, if they are, and look no further."""

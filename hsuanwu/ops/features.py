@@ -108,8 +108,8 @@ def largest_raw(space: Box) -> float:
         >>> largest_raw(Box(-1000, 5, (3,))), largest_raw(Box(0, 1000, (3,), "int64")), largest_raw(Box(0, np.inf, ()))
         (1000.0, 1.0, 1.0)
     """
-    sizes = space.magnitude.flatten() / np.asarray(divisor(space))
-    return max(1.0, float(sizes[space.magnitude.flatten() < _NO_BOUND].max(initial=1.0)))
+    sizes = space.magnitude.flatten()
+    return float((sizes / np.asarray(divisor(space)))[sizes < _NO_BOUND].max(initial=1.0))
 
 
 def picture_shape(space: Space) -> tuple[int, int, int] | None:
