@@ -135,7 +135,7 @@ def test_signals_still_end_a_run(tmp_path, transport):
     assert run.returncode == 143 and list((tmp_path / "r" / "checkpoints").iterdir())
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["local", "thread", "process"])
 @pytest.mark.parametrize("what", ["exits", "leaves"])
 def test_an_exit_is_no_success(tmp_path, what, transport):
     status, _, err = train(tmp_path, what, transport)
