@@ -166,12 +166,13 @@ def _train(cfgs: DictConfig) -> float | None:
 
 def _check(cfgs: DictConfig) -> None:
     from hsuanwu.engine.build import build_agent, make_env_factory, timeout_seconds
-    from hsuanwu.testing.env_examination import WRONG, examine_env
+    from hsuanwu.testing.env_examination import WRONG, cured, examine_env
 
     factory = make_env_factory(cfgs)
     named = ", ".join(f"{key}={value}" for key, value in cfgs.env.items() if key != "_target_")
     print(f"Checking env: {named}", flush=True)
-    findings = examine_env(factory, timeout_seconds=timeout_seconds(cfgs))
+    scales = cfgs.normalize_observation, bool(cfgs.learner.get("normalize_reward"))
+    findings = [cured(finding, *scales) for finding in examine_env(factory, timeout_seconds=timeout_seconds(cfgs))]
     print(*findings, sep="\n", flush=True)
     if any(finding.verdict == WRONG for finding in findings):
         sys.exit(_FAILURE)

@@ -107,7 +107,7 @@ def _note_on_size(largest: float) -> str | None:
     if largest <= _LARGE:
         return None
     return (
-        f"may be as large as {largest:,.10g} by its bounds and enters as it is: if so, use normalize_observation=true"
+        f"up to {largest:,.10g} by its bounds, enters as it is; if it is large in truth, use normalize_observation=true"
     )
 
 

@@ -40,7 +40,8 @@ def action_converter(space: Space) -> Callable[[Array], Array]:
     def convert_batch(action: Array) -> Array:
         action = np.asarray(action)
         if action.shape[1:] != space.shape or not action.ndim:
-            raise ValueError(f"actions of {space} have shape {('B', *space.shape)}, found {action.shape}")
+            rows = "".join(f", {size}" for size in space.shape)
+            raise ValueError(f"actions of {space} have shape (number of environments{rows}), found {action.shape}")
         if action.dtype.kind not in "biuf":
             raise ConfigurationError(f"action: found {action.dtype}; use numbers, such as {space.dtype}")
         if may_be_outside(action):

@@ -30,7 +30,8 @@ def import_module(name: str, key: str) -> ModuleType:
             return importlib.import_module(name)
     except ImportError as error:
         raise ConfigurationError(
-            f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie on the Python path"
+            f"{key}: cannot import module {name!r} ({one_line(error)}); it must lie in the current folder, or on the "
+            "Python path"
         ) from error
     except BaseException as error:  # sys.exit() at the end of a script, for example
         if is_interruption(error):

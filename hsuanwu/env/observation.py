@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, final
 
 import numpy as np
@@ -111,7 +111,7 @@ class ObservationReader(ABC):
 
 @final
 class DictReader(ObservationReader):
-    """Reads dicts, entry by entry; what they hold beyond the space is left out."""
+    """Reads dicts, entry by entry."""
 
     def __init__(self, parts: dict[str, ObservationReader], key: str) -> None:
         self._parts, self._key = parts, key
@@ -129,14 +129,18 @@ class DictReader(ObservationReader):
 
     def _items(self, observation: Any) -> list[tuple[str, Any]]:
         try:
-            return [(name, observation[name]) for name in self._parts]
+            items = [(name, observation[name]) for name in self._parts]
         except Exception as error:
-            if observation is None:
-                raise WrongAnswer(f"{self._key}: an observation is None") from error
-            found = list(observation) if isinstance(observation, Mapping) else shown(observation)
-            raise WrongAnswer(
-                f"{self._key}: the space has {list(self._parts)}, but an observation is {found}"
-            ) from error
+            raise self._other_entries(observation) from error
+        if isinstance(observation, Sized) and len(observation) != len(items):  # the learner would never see the rest
+            raise self._other_entries(observation)
+        return items
+
+    def _other_entries(self, observation: Any) -> WrongAnswer:
+        if observation is None:
+            return WrongAnswer(f"{self._key}: an observation is None")
+        found = list(observation) if isinstance(observation, Mapping) else shown(observation)
+        return WrongAnswer(f"{self._key}: the space has {list(self._parts)}, but an observation is {found}")
 
 
 class _ArrayReader(ObservationReader):

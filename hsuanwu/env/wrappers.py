@@ -56,24 +56,51 @@ class ChannelFirstObservation(gymnasium.ObservationWrapper[Any, Any, Any], Recor
 
     Args:
         env: an environment whose observations are a Box of shape ``(height, width, channel)``, or of several such
-            images, ``(stack, height, width, channel)``, whose channels come to lie behind each other.
+            images, ``(stack, height, width, channel)``, whose channels come to lie behind each other; or a Dict with
+            such entries.
+        keys: the entries of a Dict that are images; None for those of rank 3 or 4. Others are shown as they are.
 
     Raises:
-        ConfigurationError: if observations have another rank.
+        ConfigurationError: if observations have another rank, or no entry of a Dict is such an image.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        RecordConstructorArgs.__init__(self)
+    def __init__(self, env: gymnasium.Env[Any, Any], keys: Sequence[str] | None = None) -> None:
+        RecordConstructorArgs.__init__(self, keys=keys)
         super().__init__(env)
         space = env.observation_space
-        if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) not in (3, 4):
-            raise ConfigurationError(f"env.wrappers: ChannelFirstObservation needs a Box of rank 3 or 4, found {space}")
-        low, high = self.observation(space.low), self.observation(space.high)
-        self.observation_space = gymnasium.spaces.Box(low, high, dtype=space.dtype.type)
+        if isinstance(space, gymnasium.spaces.Dict):
+            names = [key for key, part in space.items() if _is_image(part)] if keys is None else list(keys)
+            if not names or not all(key in space.spaces and _is_image(space[key]) for key in names):
+                raise ConfigurationError(
+                    f"env.wrappers: ChannelFirstObservation needs entries that are a Box of rank 3 or 4, found {space}"
+                    + (f" and keys {names}" if keys is not None else "")
+                )
+            parts = {key: _moved_space(part) if key in names else part for key, part in space.items()}
+            self._names, self.observation_space = names, gymnasium.spaces.Dict(parts)
+        elif keys is None and _is_image(space):
+            self._names, self.observation_space = [], _moved_space(space)
+        else:
+            raise ConfigurationError(
+                f"env.wrappers: ChannelFirstObservation needs a Box of rank 3 or 4, or a Dict with one, found {space}"
+            )
 
-    def observation(self, observation: Array) -> Array:
+    def observation(self, observation: Any) -> Any:
         """Return the image with its last axis first; of a stack of images, in one image."""
-        if observation.ndim == 3:
-            return observation.transpose(2, 0, 1)
-        stack, height, width, channels = observation.shape
-        return observation.transpose(0, 3, 1, 2).reshape(stack * channels, height, width)
+        if not self._names:
+            return _moved(observation)
+        return {**observation, **{name: _moved(observation[name]) for name in self._names}}
+
+
+def _is_image(space: gymnasium.Space[Any]) -> bool:
+    return isinstance(space, gymnasium.spaces.Box) and len(space.shape) in (3, 4)
+
+
+def _moved_space(space: Any) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(_moved(space.low), _moved(space.high), dtype=space.dtype.type)
+
+
+def _moved(image: Array) -> Array:
+    if image.ndim == 3:
+        return image.transpose(2, 0, 1)
+    stack, height, width, channels = image.shape
+    return image.transpose(0, 3, 1, 2).reshape(stack * channels, height, width)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hsuanwu.common.deadline import Deadline
-from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, one_line
 from hsuanwu.common.process_settings import settings_kept
 from hsuanwu.common.protocols import Array, EnvFactory, VectorEnv
 from hsuanwu.common.spaces import Box, Dict, Space
@@ -25,6 +25,7 @@ RIGHT, DOUBTFUL, WRONG = "right", "doubtful", "wrong"
 _NUM_ENVS = 2
 _MOST_SECONDS = 15.0
 _FEW_STEPS = 200
+_NORMALIZE_OBSERVATION, _NORMALIZE_REWARD = "Use normalize_observation=true.", "Use learner.normalize_reward=true."
 _LARGE = 10.0
 """Size from which numbers should be brought nearer to 1."""
 
@@ -72,21 +73,67 @@ def examine_env(factory: EnvFactory, num_steps: int = 2000, timeout_seconds: flo
     """Play random actions in two environments, several times over, and return what is to be said of them.
 
     Args:
-        factory: builds the environments; can be pickled.
+        factory: builds the environments; can be pickled: a factory of ``hsuanwu.env``, or a function of a module that
+            takes ``num_envs`` and returns what ``hsuanwu.env.as_vector_env`` makes.
         num_steps: steps of each environment; fewer where they take longer than 15 seconds.
         timeout_seconds: how long an environment may take for what is asked of it.
+
+    Raises:
+        ConfigurationError: if ``factory`` is none.
     """
+    copied = _copied(factory)
     findings: list[Finding] = []
     before = _globals()
     try:
-        with visit("check", timeout_seconds) as alarm, closing(pickle.loads(pickle.dumps(factory))(_NUM_ENVS)) as env:
+        with visit("check", timeout_seconds) as alarm, closing(_vector(copied)) as env:
             for finding in _examine(factory, env, num_steps, alarm, before):
                 findings.append(finding)
     except EnvironmentFault as fault:
         findings.append(Finding(WRONG, "answers" if not fault.trace else "code", str(fault), _CURE_OF_FAULT))
+    except _NoFactoryError:
+        raise
     except ConfigurationError as error:
-        findings.append(Finding(WRONG, "form", str(error), _CURE_OF_FAULT))
+        findings.append(Finding(WRONG, "form", str(error), "Training is refused with the same line."))
     return findings
+
+
+def _vector(factory: EnvFactory) -> VectorEnv:
+    env = factory(_NUM_ENVS)
+    if not hasattr(env, "num_envs"):
+        raise _NoFactoryError(
+            f"factory: gave a {type(env).__name__}; use GymnasiumEnvFactory('my_module:MyEnv-v0'), or make a vector of "
+            "several by hsuanwu.env.as_vector_env"
+        )
+    return env
+
+
+def cured(finding: Finding, normalize_observation: bool, normalize_reward: bool) -> Finding:
+    """Return a finding as it is where the cure that it names is taken already."""
+    taken = {_NORMALIZE_OBSERVATION: normalize_observation, _NORMALIZE_REWARD: normalize_reward}
+    if not taken.get(finding.cure):
+        return finding
+    return Finding(RIGHT, finding.subject, f"{finding.text}, and normalised")
+
+
+class _NoFactoryError(ConfigurationError):
+    """What was given builds no vectors: a mistake of the caller's, and nothing to be found in an environment."""
+
+
+def _copied(factory: EnvFactory) -> EnvFactory:
+    """Return what another process would get."""
+    if not callable(factory) or isinstance(factory, type) or hasattr(factory, "reset"):
+        found = factory.__name__ if isinstance(factory, type) else f"a {type(factory).__name__}"
+        raise ConfigurationError(
+            f"factory: found {found}; use what builds vectors, GymnasiumEnvFactory('my_module:MyEnv-v0') say"
+        )
+    try:
+        copied: EnvFactory = pickle.loads(pickle.dumps(factory))
+    except Exception as error:
+        raise ConfigurationError(
+            f"factory: cannot be pickled, so no other process can have it ({one_line(error)}); use "
+            "GymnasiumEnvFactory('my_module:MyEnv-v0'), or a function of a module"
+        ) from error
+    return copied
 
 
 _CURE_OF_FAULT = "Training would end here: fix it in the environment, or by a wrapper around it."
@@ -130,7 +177,7 @@ def _about_observations(space: Space, entries: list[Entry]) -> Iterator[Finding]
             )
         is_large = isinstance(entry.space, Box) and entry.space.dtype.kind == "f" and max(-low, high) > _LARGE
         if is_large:
-            yield Finding(DOUBTFUL, "size", f"{seen}: far from 1", "Use normalize_observation=true.")
+            yield Finding(DOUBTFUL, "size", f"{seen}: far from 1", _NORMALIZE_OBSERVATION)
         if not (is_large or entry.num_outside):
             yield Finding(RIGHT, "observation", seen)
         still = int((entry.low == entry.high).sum())
@@ -158,7 +205,7 @@ def _about_rewards(found: Record) -> Iterator[Finding]:
     low, high = min(found.rewards), max(found.rewards)
     text = f"from {low:g} to {high:g} a step"
     if max(-low, high) > _LARGE:
-        yield Finding(DOUBTFUL, "reward", text, "Use learner.normalize_reward=true.")
+        yield Finding(DOUBTFUL, "reward", text, _NORMALIZE_REWARD)
     else:
         yield Finding(RIGHT, "reward", text)
 

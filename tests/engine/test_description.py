@@ -88,7 +88,7 @@ def test_normalisation_and_precision_are_seen_through():
         (Discrete(50_000), ["50,000 numbers", "digits"]),
         (MultiDiscrete([9000, 9000]), ["18,000 numbers", "digits"]),
         (Box(0, 255, (64, 48, 40), np.uint8), ["64 channels of 48 x 40", "put them first"]),
-        (Box([-1, 0], [1, 1000], (2,)), ["as large as 1,000", "normalize_observation=true"]),
+        (Box([-1, 0], [1, 1000], (2,)), ["up to 1,000", "normalize_observation=true"]),
     ],
     ids=str,
 )

@@ -21,11 +21,27 @@ def test_rows_take_observations():
     batch, reader = empty_batch(SPACE, 3), observation_reader(SPACE)
     for i, row in enumerate(row_views(batch)):
         number = [0.5, np.float64(1), np.array(2)][i]
-        reader.write(row, {"b": {"c": np.full((2, 3), i), "d": number, "e": 9}, "a": i + 2})
+        reader.write(row, {"b": {"c": np.full((2, 3), i), "d": number}, "a": i + 2})
     assert batch["a"].tolist() == [0, 1, 2]
     assert batch["b"]["d"].tolist() == [0.5, 1, 2]
     assert batch["b"]["c"].dtype == np.uint8
     assert (batch["b"]["c"] == np.arange(3)[:, None, None]).all()
+
+
+SPARE = [{"e": 9}, {"e": None, "f": 1}, {0: 1}]
+
+
+@pytest.mark.parametrize("spare", SPARE)
+@pytest.mark.parametrize("within", [True, False])
+def test_entries_that_the_space_does_not_have_are_refused(spare, within):
+    """The learner would never see them."""
+    inner = {"c": np.zeros((2, 3), np.uint8), "d": 0.5}
+    observation = {"a": 2, "b": inner | spare} if within else {"a": 2, "b": inner} | spare
+    with pytest.raises(WrongAnswer, match=r"the space has \[.*\], but an observation is \[.*" + str(list(spare)[-1])):
+        write(SPACE, observation)
+    rows = {"a": [2] * 3, "b": {"c": np.zeros((3, 2, 3), np.uint8), "d": np.zeros(3)} | (spare if within else {})}
+    with pytest.raises(WrongAnswer, match="the space has"):
+        observation_reader(SPACE).read(rows if within else rows | spare, 3)
 
 
 FITTING = [

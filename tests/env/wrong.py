@@ -52,7 +52,12 @@ OBSERVATIONS = {
     "text_phase": ("phase", "1"),
     "none_phase": ("phase", None),
 }
-ANSWERS = {"nothing": None, "lacks_a_key": {"vector": GOOD["vector"]}, "no_dict": np.zeros(3, np.float32)}
+ANSWERS = {
+    "nothing": None,
+    "lacks_a_key": {"vector": GOOD["vector"]},
+    "has_a_key_more": {**GOOD, "more": np.zeros(3, np.float32)},
+    "no_dict": np.zeros(3, np.float32),
+}
 REWARDS = {
     "reward_none": None,
     "reward_text": "1.5",
@@ -138,7 +143,7 @@ class WrongVector(gymnasium.vector.VectorEnv):
     def batched(self, observation):
         if not isinstance(observation, dict):
             return observation
-        return {name: self.batched_value(value, GOOD[name]) for name, value in observation.items()}
+        return {name: self.batched_value(value, GOOD.get(name, value)) for name, value in observation.items()}
 
     def batched_value(self, value, good):
         """Return an array of the value for each environment, if it has the shape of the good one; else the value."""

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.env import GymnasiumEnvFactory
 from hsuanwu.testing import check_env, examine_env
+from hsuanwu.testing.env_examination import cured
 
 
 class Walk(gymnasium.Env):
@@ -101,3 +103,25 @@ def test_a_flaw_is_found_and_has_a_cure(flaw):
 def test_what_is_wrong_fails_a_test():
     with pytest.raises(AssertionError, match=r"step 7: observation_space: the space says shape \(2,\)"):
         check_env(GymnasiumEnvFactory("tests.testing.test_env_examination:Walk-v0", {"flaw": "wrong"}))
+
+
+def single(num_envs):
+    return Walk()
+
+
+def nothing(num_envs):
+    return None
+
+
+@pytest.mark.parametrize("factory", [lambda num_envs: None, Walk, Walk(), 3, None, single, nothing], ids=str)
+def test_what_is_no_factory_is_told_in_a_line(factory):
+    with pytest.raises(ConfigurationError, match=r"factory: .*GymnasiumEnvFactory\('my_module:MyEnv-v0'\)") as caught:
+        examine_env(factory, 100)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("flaw", "taken"), [("size", (True, False)), ("large", (False, True))])
+def test_a_cure_that_is_taken_is_not_advised_again(flaw, taken):
+    doubt = next(finding for finding in examine(flaw) if (finding.verdict, finding.subject) == FLAWS[flaw])
+    assert cured(doubt, *taken).verdict == "right" and not cured(doubt, *taken).cure
+    assert cured(doubt, *reversed(taken)) is doubt
