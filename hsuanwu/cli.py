@@ -7,21 +7,22 @@ waits for what only another one uses.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import importlib
 import json
 import os
 import signal
 import sys
-import warnings
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, EnvironmentWarning
-from hsuanwu.common.interrupts import Interrupted, Terminated, interrupts_held
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
+from hsuanwu.common.interrupts import Interrupted, Terminated, forget_signals, interrupts_held, raise_for_signal
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
@@ -236,10 +237,26 @@ class _JobFailedError(BaseException):
 
 def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
     """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
-    signal.signal(signal.SIGTERM, _terminate)
+    process, threads = os.getpid(), set(threading.enumerate())
+    forget_signals()
+    signal.signal(signal.SIGTERM, partial(_terminate, process))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-    warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        signal.signal(signal.SIGINT, partial(_interrupt, process))
+    show_warnings(_show_warning)
+    status: Any = 0
+    try:
+        with _streams_kept_open():
+            _run_or_exit(command, how_to_go_on)
+    except SystemExit as error:
+        status = error.code
+        raise
+    finally:
+        show_warnings(None)
+        if sys.exc_info()[0] in (None, SystemExit):
+            _leave_threads_behind(set(threading.enumerate()) - threads, status)
+
+
+def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
     try:
         try:
             command()
@@ -263,6 +280,8 @@ def _verdict(error: Exception) -> tuple[str, int] | None:
     """Return the line and the exit status for what the user can mend or has to know; None for a fault of ours."""
     if isinstance(error, ConfigurationError):
         return str(error), _USAGE
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return "a file of the run was closed: code of an environment closes files that it did not open", _FAILURE
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -275,23 +294,52 @@ def _verdict(error: Exception) -> tuple[str, int] | None:
     return (str(error), _FAILURE) if isinstance(error, failures) else None
 
 
-def _terminate(*_: object) -> None:
+def _terminate(process: int, number: int, _: object) -> None:
+    _hand_over(process, number)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the clean-up run
-    raise Terminated
+    raise_for_signal(Terminated())
 
 
-def _interrupt(*_: object) -> None:
-    raise Interrupted
+def _interrupt(process: int, number: int, _: object) -> None:
+    _hand_over(process, number)
+    raise_for_signal(Interrupted())
 
 
-def _show_warning(
-    otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *rest: Any, **more: Any
-) -> None:
+def _hand_over(process: int, number: int) -> None:
+    """Let a signal do what it does by default, in a process that an environment has forked from this one."""
+    if os.getpid() != process:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _show_warning(text: str) -> None:
     """Show what an environment's author should know as one line."""
-    if issubclass(category, EnvironmentWarning):
-        print(f"warning: {message}", file=sys.stderr, flush=True)
-    else:
-        otherwise(message, category, *rest, **more)
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _streams_kept_open() -> Iterator[None]:
+    """Keep standard output and error, as they are now, from being closed or exchanged by code of an environment."""
+    streams = sys.stdout, sys.stderr
+    for stream in streams:
+        with suppress(AttributeError):  # it is none of Python's own
+            stream.close = stream.flush  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in streams:
+            with suppress(AttributeError):
+                del stream.close
+
+
+def _leave_threads_behind(threads: set[threading.Thread], status: Any) -> None:
+    """End the process although threads go on that an environment has started: Python would wait for them for ever."""
+    names = sorted(thread.name for thread in threads if not thread.daemon)
+    if names:
+        _show_warning(f"a thread that an environment has started still runs, and is left behind: {', '.join(names)}")
+        sys.stdout.flush()
+        os._exit(status if isinstance(status, int) else _FAILURE)
 
 
 def _exit(message: str, status: int) -> None:

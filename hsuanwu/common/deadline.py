@@ -12,12 +12,15 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 
+WAKE = int(signal.SIGRTMAX) - 3 if hasattr(signal, "SIGRTMAX") else int(getattr(signal, "SIGVTALRM", 0))
+"""The signal that interrupts the main thread: not SIGALRM, which environments use for time limits of their own."""
+
 _GRACE_SECONDS = 60.0
 """Time after which a process ends that even a signal could not wake: code in C that holds the interpreter's lock."""
 _SLACK = 0.1
-"""Part of a deadline by which it may be late, so that renewing it need not ask the system each time."""
+"""Part of a deadline after which a renewal puts off that end, too."""
 _AGAIN_SECONDS = 0.5
-_SOON = 1e-3
+_PARTS = 8
 
 
 class Expired(BaseException):
@@ -42,27 +45,59 @@ class Deadline:
 
     def __init__(self, seconds: float, hint: str) -> None:
         self._seconds, self._hint = seconds, hint
-        self._set_at = -math.inf
+        self._renewed, self._put_off = 0, -math.inf
+        self._is_due, self._is_over = False, threading.Event()
         self.is_waiting = True
 
     def renew(self) -> None:
         """Begin anew: something has happened."""
-        if monotonic() - self._set_at > _SLACK * self._seconds:
-            self._set()
+        self._renewed += 1
+        if monotonic() - self._put_off > _SLACK * self._seconds:
+            self._put_end_off()
 
-    def _set(self) -> None:
-        self._set_at, seconds = monotonic(), (1 + _SLACK) * self._seconds
-        # again and again: an alarm between Python's last look at signals and a system call that waits wakes nobody
-        signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
+    def start(self) -> None:
+        """Begin to watch, in a thread."""
+        self.renew()
+        threading.Thread(target=self._watch, name="hsuanwu-deadline", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._is_over.set()
+
+    def _watch(self) -> None:
+        # in parts: while the process is stopped, by Ctrl-Z say, one of them passes and not all
+        piece, num_parts, renewed = self._seconds / _PARTS, 0, self._renewed
+        while not self._is_over.wait(_AGAIN_SECONDS if self._is_due else piece):
+            if renewed != self._renewed or not self.is_waiting:
+                renewed, num_parts, self._is_due = self._renewed, 0, False
+                self._put_end_off()
+                continue
+            num_parts += 1
+            if self._is_due or num_parts > _PARTS:
+                # again and again: a signal between Python's last look at them and a call that waits wakes nobody
+                num_parts, self._is_due = 0, True
+                self._wake()
+
+    def _wake(self) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
+
+    def _put_end_off(self) -> None:
+        self._put_off = monotonic()
         if sys.__stderr__ is not None:
             with suppress(OSError, ValueError):  # it may be closed
-                faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=sys.__stderr__)
+                seconds = (1 + _SLACK) * self._seconds + _GRACE_SECONDS
+                faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
 
     def expire(self, number: int, frame: FrameType | None) -> None:
-        """Handle the signal."""
-        if self.is_waiting:
+        """Handle the signal; it may be that of another deadline, around this one, which comes again."""
+        if self._is_due and self.is_waiting:
+            self._is_due = False
             raise Expired(self._seconds, self._hint)
-        self._set()
+
+    def let_expire(self) -> None:
+        """Do what happens when the time is over: for tests, which do not wait for it."""
+        self._is_due = True
+        signal.raise_signal(WAKE)
 
 
 class _Never(Deadline):
@@ -70,13 +105,17 @@ class _Never(Deadline):
         pass
 
 
+current: Deadline | None = None
+"""The innermost deadline of the main thread."""
+
+
 @contextmanager
 def deadline(seconds: float, hint: str) -> Iterator[Deadline]:
     """Raise ``Expired`` in the code within, if it takes longer than ``seconds`` between two renewals.
 
-    The system's alarm wakes what sleeps or computes in Python. What does neither for another minute ends the
-    process with its traceback and status 1. Outside the main thread, which alone gets signals, and on systems
-    without such an alarm there is no deadline.
+    A signal wakes what sleeps or computes in Python. What does neither for another minute ends the process with its
+    traceback and status 1. While the process is stopped no time passes. Outside the main thread, which alone gets
+    signals, and on systems without them there is no deadline.
 
     Args:
         seconds: how long nothing may happen.
@@ -87,18 +126,21 @@ def deadline(seconds: float, hint: str) -> Iterator[Deadline]:
         ...     for _ in range(3):
         ...         limit.renew()
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+    global current
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_kill"):
         yield _Never(seconds, hint)
         return
-    limit, start = Deadline(seconds, hint), monotonic()
-    earlier = signal.getitimer(signal.ITIMER_REAL)[0]
-    handler = signal.signal(signal.SIGALRM, limit.expire)
+    limit, outer = Deadline(seconds, hint), current
+    handler = signal.signal(WAKE, limit.expire)
+    current = limit
     try:
-        limit.renew()
+        limit.start()
         yield limit
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        limit.stop()
+        current = outer
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, signal.SIG_DFL if handler is None else handler)
-        if earlier:  # somebody else's alarm
-            signal.setitimer(signal.ITIMER_REAL, max(earlier - (monotonic() - start), _SOON))
+        # after the last signal of this one, which may be on its way
+        signal.signal(WAKE, signal.SIG_IGN if handler in (None, signal.SIG_DFL) else handler)
+        if outer is not None:
+            outer.renew()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -63,9 +63,31 @@ class EnvironmentWarning(UserWarning):
     """Something about an environment that does not end a run, but that its author should know."""
 
 
+_show: Callable[[str], None] | None = None
+
+
+def show_warnings(show: Callable[[str], None] | None) -> None:
+    """Let ``show`` be called with each ``EnvironmentWarning``, once for the same text; None for Python's own way.
+
+    For processes of ours: an environment may have told Python to ignore all warnings, or to raise them.
+    """
+    global _show
+    seen: set[str] = set()
+
+    def show_once(text: str) -> None:
+        if text not in seen and show is not None:
+            seen.add(text)
+            show(text)
+
+    _show = None if show is None else show_once
+
+
 def warn_of_environment(text: str) -> None:
     """Give an ``EnvironmentWarning``; all come from here, so that Python shows the same text once."""
-    warnings.warn(text, EnvironmentWarning, stacklevel=1)
+    if _show is not None:
+        _show(text)
+    else:
+        warnings.warn(text, EnvironmentWarning, stacklevel=1)
 
 
 def _fault(problem: str, trace: str, name: str, index: int | None, moment: str, place: str) -> EnvironmentFault:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,6 +21,32 @@ class Interrupted(Interruption, KeyboardInterrupt):
 
 class Terminated(Interruption):
     """Raised at SIGTERM."""
+
+
+_raised: Interruption | None = None
+
+
+def raise_for_signal(error: Interruption) -> NoReturn:
+    """Raise what a signal means, from its handler; ``raise_again`` knows of it."""
+    global _raised
+    _raised = error
+    raise error
+
+
+def raise_again() -> None:
+    """Raise what a signal has raised, if this process goes on in spite of it.
+
+    Python runs handlers between any two steps of its own, a destructor's or a callback's too, and drops what they
+    raise there.
+    """
+    if _raised is not None:
+        raise _raised
+
+
+def forget_signals() -> None:
+    """Begin anew: what was raised before was heard."""
+    global _raised
+    _raised = None
 
 
 def is_interruption(error: BaseException) -> bool:

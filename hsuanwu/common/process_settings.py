@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ProcessSettings:
-    """Settings as they were when this was made: handlers of signals, numpy's and torch's global settings.
+    """Settings as they were when this was made: handlers of signals, streams, numpy's and torch's global settings.
 
     Simulators take SIGINT and SIGTERM for themselves, switch gradients off, or set a default dtype: that would end
     Ctrl-C and training of the process that they run in.
@@ -27,6 +28,7 @@ class ProcessSettings:
         self._handlers: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
         self._dtype, self._device = torch.get_default_dtype(), torch.get_default_device()
         self._num_threads, self._numpy_errors = torch.get_num_threads(), np.geterr()
+        self._streams = sys.stdout, sys.stderr
         self._has_gradients, self._is_inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
     def restore(self) -> None:
@@ -45,6 +47,7 @@ class ProcessSettings:
         if torch.is_grad_enabled() != self._has_gradients and torch.is_inference_mode_enabled() == self._is_inference:
             torch.set_grad_enabled(self._has_gradients)
         np.seterr(**self._numpy_errors)
+        sys.stdout, sys.stderr = self._streams
 
 
 @contextmanager
@@ -72,9 +75,9 @@ def folder_kept() -> Iterator[None]:
         yield
     finally:
         if folder is not None:
-            with suppress(OSError):
+            with suppress(OSError):  # somebody's code may have closed it
                 os.fchdir(folder)
-            os.close(folder)
+                os.close(folder)
 
 
 def _open_folder() -> int | None:

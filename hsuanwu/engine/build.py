@@ -28,7 +28,7 @@ from hsuanwu.env.visit import visit
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
 from hsuanwu.runtime.transport import Transport
-from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT
+from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT, checked_timeout
 from hsuanwu.runtime.weights import WeightBoard
 from hsuanwu.xploit.encoder import (
     Encoder,
@@ -282,8 +282,12 @@ def check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
 
 
 def timeout_seconds(cfgs: DictConfig) -> float:
-    """Return how long an environment may take for what is asked of it, wherever it runs."""
-    return float(cfgs.transport.get("timeout_seconds", DEFAULT_TIMEOUT))
+    """Return how long an environment may take for what is asked of it, wherever it runs.
+
+    Raises:
+        ConfigurationError: if it is no time.
+    """
+    return checked_timeout(float(cfgs.transport.get("timeout_seconds", DEFAULT_TIMEOUT)))
 
 
 def _look_at(env_factory: EnvFactory, cfgs: DictConfig) -> tuple[Space, Space]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
 from hsuanwu.common.errors import ConfigurationError, warn_of_environment
-from hsuanwu.common.interrupts import interrupts_held
+from hsuanwu.common.interrupts import interrupts_held, raise_again
 from hsuanwu.common.process_settings import exits_raised, folder_kept
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
@@ -149,6 +149,7 @@ class DistributedTrainer:
         reporter.lap("start")
         with self._batches(end, runtime, reporter) as batches:
             while not clock.is_over:
+                raise_again()
                 batch = batches.next()
                 reporter.lap("batch")
                 scheduled = learner.scheduled(cfgs, clock.fraction)
@@ -196,6 +197,7 @@ class DistributedTrainer:
             save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
 
     def _played(self, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
+        raise_again()
         policy, factory, seconds = self.agent.learner.actor, self.agent.env_factory, timeout_seconds(self.cfgs)
         limit = self._inspector.episode_limit
         found = evaluate(

@@ -24,10 +24,10 @@ def first_observation(answer: Any) -> Any:
     Raises:
         WrongAnswer: if it is not observation and info.
     """
-    if type(answer) is tuple and len(answer) == 2 and (type(answer[1]) is dict or isinstance(answer[1], Mapping)):
+    if isinstance(answer, tuple) and len(answer) == 2 and (type(answer[1]) is dict or isinstance(answer[1], Mapping)):
         return answer[0]
-    found = f"{len(answer)} values" if type(answer) is tuple else shown(answer)
-    if type(answer) is tuple and len(answer) == 2:
+    found = f"{len(answer)} values" if isinstance(answer, tuple) else shown(answer)
+    if isinstance(answer, tuple) and len(answer) == 2:
         found = f"{shown(answer[1])} as info"
     raise WrongAnswer(f"reset returned {found}; it has to return two values, observation and info (a dict)")
 
@@ -52,6 +52,8 @@ def as_reward(reward: Any) -> float:
         1.5
     """
     found = shown(reward)
+    if np.ma.is_masked(reward):
+        raise WrongAnswer(f"the reward is masked; {_NUMBER}")
     with suppress(OverflowError, TypeError, RuntimeError):  # 10**400; a tensor on a GPU
         if isinstance(reward, (Real, np.bool_)):
             return float(reward)

@@ -109,7 +109,7 @@ class GymnasiumEnvFactory:
             raise ConfigurationError(f"env.id: {message} {hint}".rstrip(" .") + own) from error
 
     def _make_single(
-        self, spec: EnvSpec, wrappers: list[Callable[[Any], Any]], render: bool
+        self, spec: EnvSpec, wrappers: list[Callable[[Any, str], Any]], render: bool
     ) -> gymnasium.Env[Any, Any]:
         if not (render or wrappers or spec.additional_wrappers):
             # the serial vector resets before it steps, so that none of its steps needs to ask whether it did
@@ -120,7 +120,7 @@ class GymnasiumEnvFactory:
         if render and env.render_mode != "rgb_array":
             raise self._cannot_draw()
         for wrap in wrappers:
-            env = wrap(env)
+            env = wrap(env, self.id)
         check_no_statistics(env)
         return env
 
@@ -155,6 +155,11 @@ class GymnasiumEnvFactory:
         limit = {key: value for key, value in limit.items() if value is not None}
         with self._one_line_errors(bool(extra)):
             env = gymnasium.make_vec(spec, num_envs, vectorization_mode="vector_entry_point", **limit)
+        if not isinstance(env, gymnasium.vector.VectorEnv):
+            raise ConfigurationError(
+                f"env.id: the vector entry point of {self.id} gave a {type(env).__name__}; a "
+                "gymnasium.vector.VectorEnv was expected (env.native_vector=false does without it)"
+            )
         if env.num_envs != num_envs:
             raise ConfigurationError(
                 f"env.id: {self.id}: {env.num_envs} environments came where num_envs={num_envs} were asked for (1 "
@@ -207,7 +212,7 @@ def _register_extra(name: str) -> None:
         import_extra("minatar.gym", "minatar", "minatar", "env.id").register_envs()
 
 
-def _load_wrapper(entry: Any) -> Callable[[Any], Any]:
+def _load_wrapper(entry: Any) -> Callable[[Any, str], Any]:
     """Return the function that puts a wrapper around an environment."""
     path, kwargs = (entry.get("path"), dict(entry.get("kwargs") or {})) if isinstance(entry, Mapping) else (entry, {})
     if not isinstance(path, str) or (isinstance(entry, Mapping) and set(entry) - {"path", "kwargs"}):
@@ -220,11 +225,15 @@ def _load_wrapper(entry: Any) -> Callable[[Any], Any]:
     return functools.partial(_wrap, wrapper, path, kwargs)
 
 
-def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any) -> Any:
+def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any, name: str) -> Any:
     try:
         wrapped = _wrapped(wrapper, kwargs, env)
     except (TypeError, ValueError, AssertionError, ImportError, gymnasium.error.Error) as error:
         raise ConfigurationError(f"env.wrappers: {path} cannot wrap {env} with {kwargs} ({one_line(error)})") from error
+    except BaseException as error:
+        if is_interruption(error):
+            raise
+        raise fault_of(error, f"the constructor of wrapper {path}, with {kwargs},", name) from None
     if not isinstance(wrapped, gymnasium.Env):
         raise ConfigurationError(f"env.wrappers: {path} gave a {type(wrapped).__name__}; a gymnasium.Env was expected")
     return wrapped

@@ -80,8 +80,9 @@ def load_object(path: str, key: str) -> Any:
         raise ConfigurationError(f"{key}: found {path!r}; use a dotted path, 'my_module.name' say")
     module = import_module(module_name, key)
     if not hasattr(module, name):
+        origin = getattr(module, "__file__", None) or "Python itself"
         raise ConfigurationError(
-            f"{key}: module {module_name!r} has no {name!r}; {nearest(name, dir(module))}"
+            f"{key}: module {module_name!r} (of {origin}) has no {name!r}; {nearest(name, dir(module))}"
             "use the path of a function or class in it"
         )
     return getattr(module, name)

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS
+from hsuanwu.env.fault import blamed
 from hsuanwu.env.native_vector_env import NativeVectorEnv, autoreset_mode
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, GymnasiumSingleEnv, SameStepSingleEnv, SingleEnv
@@ -36,6 +37,11 @@ def as_vector_env(env: Any, reset_options: Mapping[str, Any] = NO_KWARGS) -> Vec
         >>> env.reset(seed=1).shape
         (3, 4)
     """
+    with blamed("a space, a spec or metadata"):  # properties are code, too
+        return _as_vector_env(env, reset_options)
+
+
+def _as_vector_env(env: Any, reset_options: Mapping[str, Any]) -> VectorEnv:
     if type(env) is SyncVectorEnv:
         return SerialVectorEnv([_single(e, reset_options) for e in env.envs])
     if isinstance(env, gymnasium.vector.VectorEnv):

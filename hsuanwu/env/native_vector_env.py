@@ -18,7 +18,7 @@ from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
-from hsuanwu.env.fault import blamed, close_quietly
+from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly
 from hsuanwu.env.observation import observation_reader
 from hsuanwu.env.picture import draw_first
 from hsuanwu.env.single_env import declared_space, gymnasium_name
@@ -152,7 +152,9 @@ class NativeVectorEnv:
         self._truncated[:] = native_flags("truncated", truncated, self.num_envs)
         observation = self._read(found)
         if np.count_nonzero(self._ended):
-            if not self._resets_itself:
+            if self._resets_itself:
+                self._check_only_reset()
+            else:
                 observation = self._with_resets(observation)
             self._reward[self._ended] = 0
             # of two bools, the first is greater where it alone is True
@@ -160,6 +162,18 @@ class NativeVectorEnv:
             np.greater(self._truncated, self._ended, out=self._truncated)
         np.logical_or(self._terminated, self._truncated, out=self._ended)
         return Step(observation, self._reward, self._terminated, self._truncated)
+
+    def _check_only_reset(self) -> None:
+        """Check that rows whose episode has ended did nothing but reset: what they gained would be lost."""
+        strange = self._ended & ((self._reward != 0) | self._terminated | self._truncated)
+        if np.count_nonzero(strange):
+            row = int(np.argmax(strange))
+            found = f"reward {self._reward[row]:g}" if self._reward[row] else "the end of another one"
+            raise WrongAnswer(
+                f"{type(self._env.unwrapped).__name__} says that its autoreset mode is NEXT_STEP, but the step after "
+                f"the end of an episode gave {found}; one that resets within the last step is in mode SAME_STEP",
+                row,
+            )
 
     def _read(self, found: Any) -> Nest:
         observation = self._reader.read(found, self.num_envs)

@@ -156,6 +156,8 @@ class _ArrayReader(ObservationReader):
         """Return an observation as an array of the space's dtype and of shape ``(*rows, *shape)``."""
         if observation is None:
             raise WrongAnswer(f"{self._key}: an observation is None")
+        if np.ma.is_masked(observation):
+            raise WrongAnswer(f"{self._key}: an observation is masked: {shown(observation)}")
         try:
             array = np.asarray(observation)
         except Exception as error:  # lists of uneven length, tensors on a GPU
@@ -172,10 +174,13 @@ class _ArrayReader(ObservationReader):
         if self._dtype.kind == "f":
             try:
                 with np.errstate(over="raise"):
-                    return array.astype(self._dtype)
+                    cast = array.astype(self._dtype)
             except FloatingPointError:
                 sizes = np.where(np.isfinite(array), np.abs(array), 0)
                 raise self._wrong_dtype(array, f" with {array.flat[sizes.argmax()]}") from None
+            if array.dtype.kind in "iu" and (rounded := cast.astype(np.longdouble) != array).any():
+                raise self._wrong_dtype(array, f" with {array[rounded].flat[0]}, which it cannot hold")
+            return cast
         least, greatest = dtype_bounds(self._dtype)
         for number in (int(array.min()), int(array.max())) if array.size else ():
             if not least <= number <= greatest:

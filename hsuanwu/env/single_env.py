@@ -23,6 +23,7 @@ from hsuanwu.env.answer import first_observation, native_flags, native_rewards, 
 from hsuanwu.env.fault import WrongAnswer, shown
 from hsuanwu.env.picture import draw, draw_first
 
+_MOST_CHOICES = 10_000_000
 _MID = dm_env.StepType.MID
 """What nearly every time step is; to compare with it is a tenth of the time of ``TimeStep.last()``."""
 
@@ -142,11 +143,14 @@ class DmEnvSingleEnv(SingleEnv):
         spec = env.action_spec()
         self.observation_space = as_space(env.observation_spec(), "env observation_space")
         self.action_space = self.native_action_space = _action_space(spec)
-        if isinstance(self.action_space, Box):
+        # what counts choices may need more room than the integers of the environment
+        self._integers = None if isinstance(self.action_space, Box) else np.dtype(spec.dtype)
+        if isinstance(self.action_space, Box) and spec.dtype.kind == "f":
             # as_space rounds 64-bit bounds to 32 bits, perhaps to the wrong side of what the spec allows
             low, high = getattr(spec, "minimum", -np.inf), getattr(spec, "maximum", np.inf)
-            if spec.dtype.kind == "f":
-                self.native_action_space = Box(low, high, tuple(spec.shape), spec.dtype)
+            self.native_action_space = Box(low, high, tuple(spec.shape), spec.dtype)
+            if _are_lost_in_32_bits(low, high):
+                self.action_space = self.native_action_space
 
     def reset(self, seed: int | None = None) -> Any:
         if seed is not None:
@@ -158,7 +162,7 @@ class DmEnvSingleEnv(SingleEnv):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, None]:
         """Apply a native action; return observation, reward, terminated, truncated and None."""
-        step = self._env.step(action)
+        step = self._env.step(action if self._integers is None else np.asarray(action).astype(self._integers)[()])
         step_type = getattr(step, "step_type", None)
         if step_type is _MID or step_type == _MID:
             return step.observation, step.reward, False, False, None
@@ -333,9 +337,18 @@ def _action_space(spec: Any) -> Space:
     """Return the space of a dm_env action spec; bounded integers are as many choices."""
     if not isinstance(spec, dm_env.specs.BoundedArray) or np.dtype(spec.dtype).kind not in "iu":
         return as_space(spec, "env action_space")
-    if isinstance(spec, dm_env.specs.DiscreteArray):
-        return as_space(spec, "env action_space")
-    low, high = (np.broadcast_to(bound, spec.shape).astype(np.int64) for bound in (spec.minimum, spec.maximum))
+    low, high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
+    most = max((int(y) - int(x) for x, y in zip(low.flat, high.flat, strict=True)), default=0)
+    if most > _MOST_CHOICES or max(map(int, high.flat), default=0) > np.iinfo(np.int64).max:
+        raise ConfigurationError(
+            f"env action_space: found integers from {low.min()} to {high.max()}, with one output of the network for "
+            "each; use fewer, or a BoundedArray of floats"
+        )
     if spec.shape == ():
-        return Discrete(int(high - low) + 1, int(low), spec.dtype)
-    return MultiDiscrete(high - low + 1, low, spec.dtype)
+        return Discrete(most + 1, int(low))
+    return MultiDiscrete(high.astype(np.int64) - low.astype(np.int64) + 1, low.astype(np.int64))
+
+
+def _are_lost_in_32_bits(low: Any, high: Any) -> bool:
+    """Return whether bounds are other numbers with 32 bits, so that actions between them might be one."""
+    return any(bool((np.float32(bound).astype(np.float64) != bound).any()) for bound in map(np.asarray, (low, high)))

@@ -10,6 +10,8 @@ from threading import Thread
 from hsuanwu.common.nest import Nest
 from hsuanwu.common.protocols import Array, AsyncVectorEnv, DirectVectorEnv, Step, VectorEnv
 
+_JOIN_SECONDS = 10.0
+
 
 class Stepper(ABC):
     """Takes actions now and gives their outcome later; between ``send`` and ``receive`` nothing else is sent."""
@@ -103,7 +105,8 @@ class ThreadStepper(Stepper):
 
     def close(self) -> None:
         self._tasks.put(None)
-        self._thread.join()
+        # a step that is under way may never end
+        self._thread.join(_JOIN_SECONDS if self._is_under_way else None)
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
 
-from hsuanwu.common.interrupts import interrupts_held
+from hsuanwu.common.interrupts import Interrupted, forget_signals, interrupts_held, raise_again, raise_for_signal
 from tests.waiting import join
 
 
@@ -86,3 +87,20 @@ def test_in_other_threads_nothing_is_done():
     thread.start()
     join(thread)
     assert found == before
+
+
+def test_what_a_signal_raised_in_vain_is_raised_again(monkeypatch):
+    """In a destructor, say, whose exceptions Python drops."""
+
+    class Dropped:
+        def __del__(self):
+            raise_for_signal(Interrupted())
+
+    forget_signals()
+    raise_again()
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    Dropped()
+    with pytest.raises(Interrupted):
+        raise_again()
+    forget_signals()
+    raise_again()

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
-from hsuanwu.common.spaces import Discrete, MultiDiscrete
+from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete
 from hsuanwu.env import GymnasiumEnvFactory, as_vector_env
 from hsuanwu.env.action_repeat import ActionRepeat
 from hsuanwu.env.probes import CounterVectorEnv
@@ -171,13 +171,17 @@ class Script(dm_env.Environment):
 @pytest.mark.parametrize(
     ("spec", "space", "shown"),
     [
-        (specs.BoundedArray((), np.int32, 0, 3), Discrete(4, 0, np.int32), [2, 3]),
+        (specs.BoundedArray((), np.int32, 0, 3), Discrete(4), [2, 3]),
         (specs.BoundedArray((), np.int64, -1, 1), Discrete(3, -1), [1, 0]),
         (
             specs.BoundedArray((2,), np.int32, [0, 5], [3, 6]),
-            MultiDiscrete([4, 2], [0, 5], np.int32),
+            MultiDiscrete([4, 2], [0, 5]),
             [[2, 6], [3, 5]],
         ),
+        # more choices than their own integers can count
+        (specs.BoundedArray((), np.int8, -100, 100), Discrete(201, -100), [100, -100, 81]),
+        (specs.BoundedArray((), np.uint8, 0, 255), Discrete(256), [255, 0]),
+        (specs.BoundedArray((2,), np.uint8, 0, 255), MultiDiscrete([256, 256]), [[255, 0], [0, 255]]),
     ],
 )
 def test_bounded_integers_are_as_many_choices(spec, space, shown):
@@ -188,6 +192,27 @@ def test_bounded_integers_are_as_many_choices(spec, space, shown):
     for native in shown:
         env.step((np.asarray(native) - space.start)[None])
     np.testing.assert_array_equal(single.actions, shown)
+    assert {np.asarray(action).dtype for action in single.actions} == {spec.dtype}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        specs.BoundedArray((), np.int64, np.iinfo(np.int64).min, np.iinfo(np.int64).max),
+        specs.BoundedArray((), np.uint64, 2**63, 2**63 + 3),
+        specs.BoundedArray((2,), np.int32, 0, 2**31 - 1),
+    ],
+)
+def test_more_choices_than_a_network_can_have_are_refused(spec):
+    with pytest.raises(ConfigurationError, match="env action_space: found integers from .* one output of the network"):
+        as_vector_env(Script(action_spec=spec))
+
+
+def test_actions_far_from_0_stay_apart():
+    env = as_vector_env(Script(action_spec=specs.BoundedArray((1,), np.float64, 1e8, 1e8 + 1)))
+    assert env.action_space == Box(1e8, 1e8 + 1, (1,), np.float64)
+    plain = as_vector_env(Script(action_spec=specs.BoundedArray((1,), np.float64, -1, 1)))
+    assert plain.action_space.dtype == np.float32
 
 
 FIRST, LAST = dm_env.restart(np.zeros(2)), dm_env.termination(1.0, np.zeros(2))

@@ -189,16 +189,29 @@ def test_dict_observations_of_a_native_vector():
 
 
 class Stale(CounterVectorEnv):
-    """In mode NEXT_STEP, but with leftovers beside the first observation of an episode."""
+    """In mode NEXT_STEP, but with something beside the first observation of an episode."""
+
+    what = "reward"
 
     def step(self, actions):
         ended = self._terminated | self._truncated
-        observation, reward, terminated, truncated, info = super().step(actions)
-        return observation, reward + 5 * ended, terminated | ended, truncated | ended, info
+        answer = dict(zip(("observation", "reward", "terminated", "truncated"), super().step(actions), strict=False))
+        answer[self.what] = answer[self.what] + 5 * ended if self.what == "reward" else answer[self.what] | ended
+        return *answer.values(), {}
 
 
-def test_leftovers_on_the_step_after_an_end_are_removed():
-    check_counters(as_vector_env(_Stateless(Stale(3, AutoresetMode.NEXT_STEP))))
+@pytest.mark.parametrize("what", ["reward", "terminated", "truncated"])
+def test_what_is_gained_on_the_step_after_an_end_is_refused(what):
+    """A vector that resets within the last step, and says otherwise, loses the first reward of each episode."""
+    vector = Stale(3, AutoresetMode.NEXT_STEP)
+    vector.what = what
+    env = as_vector_env(_Stateless(vector))
+    env.reset(seed=1)
+    with pytest.raises(
+        EnvironmentFault, match=r"NEXT_STEP, but the step after the end of an episode gave .* SAME_STEP"
+    ):
+        for _ in range(100):
+            env.step(np.zeros(3, int))
 
 
 class _Stateless(gymnasium.vector.VectorWrapper):

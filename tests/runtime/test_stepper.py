@@ -185,9 +185,9 @@ def test_close_waits_for_the_step_and_ends_the_thread(monkeypatch):
     wait_for(env.begun, "a step")
     join_thread = stepper._thread.join
 
-    def join():
+    def join(seconds):
         env.go.set()  # the step ends when it is waited for, and no sooner
-        join_thread()
+        join_thread(PATIENCE)
 
     monkeypatch.setattr(stepper._thread, "join", join)
     stepper.close()

@@ -113,7 +113,18 @@ def nothing(num_envs):
     return None
 
 
-@pytest.mark.parametrize("factory", [lambda num_envs: None, Walk, Walk(), 3, None, single, nothing], ids=str)
+NO_FACTORIES = {
+    "lambda": lambda num_envs: None,
+    "class": Walk,
+    "environment": Walk(),
+    "number": 3,
+    "none": None,
+    "makes a single one": single,
+    "makes nothing": nothing,
+}
+
+
+@pytest.mark.parametrize("factory", NO_FACTORIES.values(), ids=NO_FACTORIES)
 def test_what_is_no_factory_is_told_in_a_line(factory):
     with pytest.raises(ConfigurationError, match=r"factory: .*GymnasiumEnvFactory\('my_module:MyEnv-v0'\)") as caught:
         examine_env(factory, 100)

@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import signal
-import warnings
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hsuanwu.common.errors import EnvironmentFault, EnvironmentWarning
+from hsuanwu.common.errors import EnvironmentFault, show_warnings
 from hsuanwu.common.process_settings import exits_raised
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.fork_server import remove_traces
@@ -125,7 +124,7 @@ def run_process(
     ``niceness`` above 0 the learner goes first where there are too few cores for all.
     """
     gc.freeze()  # what came with the fork is never garbage, and a look at it would copy it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_interrupts_to_the_learner()
     _send_warnings(pipe)
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -147,17 +146,16 @@ def run_process(
             pipe.close()
 
 
+def _leave_interrupts_to_the_learner() -> None:
+    """Do nothing at Ctrl-C, but let the programs that an environment starts hear it: they inherit what is ignored."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _send_warnings(pipe: Connection) -> None:
     """Let the learner show warnings about environments: there the same one of several actors is one."""
-    show = warnings.showwarning
-
-    def send(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-        if issubclass(category, EnvironmentWarning):
-            _send(pipe, Warned(str(message)))
-        else:
-            show(message, category, *rest, **more)
-
-    warnings.showwarning = send
+    show_warnings(lambda text: _send(pipe, Warned(text)))
 
 
 def _send(pipe: Connection, message: Failure | Warned) -> None:

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from hsuanwu.common.deadline import deadline
+from hsuanwu.common.deadline import Expired, deadline
+from hsuanwu.common.errors import EnvironmentFault, warn_of_environment
 from hsuanwu.common.process_settings import ProcessSettings
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
@@ -24,6 +25,8 @@ from hsuanwu.runtime.transport.base import (
     failure_of_actor,
 )
 from hsuanwu.runtime.weights import WeightBoard, Weights
+
+_CLOSE_SECONDS = 10.0
 
 
 @register("transport", "local")
@@ -78,7 +81,7 @@ class _LocalLearnerEnd(LearnerEnd):
     def __init__(
         self, storage: SlotMemory, board: WeightBoard, actor: ActorProgram, count: int, timeout_seconds: float
     ) -> None:
-        self._board = board
+        self._board, self._timeout_seconds = board, timeout_seconds
         self._settings, self._stack = ProcessSettings(), ExitStack()
         self._deadline = self._stack.enter_context(deadline(timeout_seconds, SILENCE_HINT))
         self._deadline.is_waiting = False
@@ -117,6 +120,10 @@ class _LocalLearnerEnd(LearnerEnd):
             next(self._actors[index])
         except StopIteration:
             raise ActorError(index, "it ended without being told to") from None
+        except Expired as error:  # where another thread steps, it is this one's waiting that ended
+            raise EnvironmentFault(
+                f"it did not answer within {error.seconds:g} s; {error.hint}", place=f"actor {index}"
+            ) from None
         except (Exception, SystemExit) as error:
             raise failure_of_actor(index, error) from error
         finally:
@@ -133,6 +140,10 @@ class _LocalLearnerEnd(LearnerEnd):
 
     def close(self) -> None:
         with self._stack:
-            for actor in self._actors:
-                actor.close()  # type: ignore[attr-defined]
+            for index, actor in enumerate(self._actors):
+                try:
+                    with deadline(min(self._timeout_seconds, _CLOSE_SECONDS), "it is left as it is"):
+                        actor.close()  # type: ignore[attr-defined]
+                except Expired as error:
+                    warn_of_environment(f"actor {index}: close did not answer within {error.seconds:g} s")
             self._actors.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -99,6 +100,10 @@ class ProcessTransport(Transport):
         deadline = time.monotonic() + _JOIN_SECONDS
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
+        if sys.exc_info()[0] is None:  # else there is something worse to be told
+            for index, process in enumerate(self._processes):
+                if process.is_alive():
+                    warn_of_environment(f"actor {index} did not end within {_JOIN_SECONDS:g} s: step or close hangs")
         for stop in ("terminate", "kill"):
             for process in self._processes:
                 if process.is_alive():
