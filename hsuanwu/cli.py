@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
-from hsuanwu.common.interrupts import Interrupted, Terminated, forget_signals, interrupts_held, raise_for_signal
+from hsuanwu.common.interrupts import (
+    Interrupted,
+    Terminated,
+    forget_handlers_in_forks,
+    forget_signals,
+    interrupts_held,
+    raise_for_signal,
+)
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
@@ -237,11 +244,12 @@ class _JobFailedError(BaseException):
 
 def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
     """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
-    process, threads = os.getpid(), set(threading.enumerate())
+    threads = set(threading.enumerate())
     forget_signals()
-    signal.signal(signal.SIGTERM, partial(_terminate, process))
+    forget_handlers_in_forks()
+    signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, partial(_interrupt, process))
+        signal.signal(signal.SIGINT, _interrupt)
     show_warnings(_show_warning)
     status: Any = 0
     try:
@@ -294,22 +302,13 @@ def _verdict(error: Exception) -> tuple[str, int] | None:
     return (str(error), _FAILURE) if isinstance(error, failures) else None
 
 
-def _terminate(process: int, number: int, _: object) -> None:
-    _hand_over(process, number)
+def _terminate(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the clean-up run
     raise_for_signal(Terminated())
 
 
-def _interrupt(process: int, number: int, _: object) -> None:
-    _hand_over(process, number)
+def _interrupt(*_: object) -> None:
     raise_for_signal(Interrupted())
-
-
-def _hand_over(process: int, number: int) -> None:
-    """Let a signal do what it does by default, in a process that an environment has forked from this one."""
-    if os.getpid() != process:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
 
 def _show_warning(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -47,6 +48,27 @@ def forget_signals() -> None:
     """Begin anew: what was raised before was heard."""
     global _raised
     _raised = None
+
+
+def forget_handlers_in_forks() -> None:
+    """Let processes that an environment forks from this one end by signals as others do.
+
+    A handler of Python's that they inherit would not be enough: a signal that comes just before a wait wakes nobody.
+    """
+    global _is_registered
+    if not _is_registered and hasattr(os, "register_at_fork"):
+        _is_registered = True
+        os.register_at_fork(after_in_child=_forget_handlers)
+
+
+_is_registered = False
+
+
+def _forget_handlers() -> None:
+    for number in _NUMBERS:
+        handler = signal.getsignal(number)
+        if str(getattr(getattr(handler, "func", handler), "__module__", "")).startswith("hsuanwu."):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def is_interruption(error: BaseException) -> bool:
