@@ -126,7 +126,7 @@ def test_workers_that_are_forked_end_by_their_signal_without_a_word_of_ours(tmp_
     assert status == 0 and err == "" and "evaluation episodes: 10.0" in out
 
 
-@pytest.mark.parametrize("what", ["ignore", "error"])
+@pytest.mark.parametrize("what", ["ignore", pytest.param("error", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("transport", ["local", "process"])
 def test_filters_of_warnings_take_none_of_ours_away(tmp_path, transport, what):
     status, out, err = train(tmp_path, what, transport)
@@ -134,7 +134,7 @@ def test_filters_of_warnings_take_none_of_ours_away(tmp_path, transport, what):
     assert err.splitlines() == ["warning: env Guest-v0: close raised RuntimeError: cannot close"]
 
 
-@pytest.mark.parametrize("what", ["stdout", "closes_stdout"])
+@pytest.mark.parametrize("what", ["closes_stdout", pytest.param("stdout", marks=pytest.mark.slow)])
 def test_results_are_shown_whatever_is_put_in_the_place_of_standard_output(tmp_path, what):
     status, out, err = train(tmp_path, what, "local")
     assert status == 0 and "evaluation episodes: 10.0" in out and "Run folder: r" in out, err
@@ -154,18 +154,25 @@ def test_a_thread_that_goes_on_keeps_no_command_from_ending(tmp_path):
     assert err.startswith("warning: a thread that an environment has started still runs") and "guests-thread" in err
 
 
-@pytest.mark.parametrize("overlap", ["false", "true"])
-@pytest.mark.parametrize("what", ["own_alarm", "hangs"])
+@pytest.mark.parametrize(
+    ("what", "overlap"),
+    [
+        ("own_alarm", "false"),
+        pytest.param("own_alarm", "true", marks=pytest.mark.slow),
+        pytest.param("hangs", "true", marks=pytest.mark.slow),
+    ],
+)
 def test_a_hang_ends_by_the_deadline(tmp_path, what, overlap):
-    status, _, err = train(tmp_path, what, "local", "transport.timeout_seconds=5", f"overlap={overlap}")
+    status, _, err = train(tmp_path, what, "local", "transport.timeout_seconds=10", f"overlap={overlap}")
     assert status == 1 and err.startswith("error: "), err
-    assert "did not answer within 5 s" in err and "Expired" not in err and "dump" not in err
+    assert "did not answer within 10 s" in err and "Expired" not in err and "dump" not in err
 
 
+@pytest.mark.slow
 def test_a_close_that_hangs_is_a_warning(tmp_path):
-    status, out, err = train(tmp_path, "close_hangs", "local", "transport.timeout_seconds=2", "eval_episodes=0")
+    status, out, err = train(tmp_path, "close_hangs", "local", "transport.timeout_seconds=10", "eval_episodes=0")
     assert status == 0 and "Run folder: r" in out
-    assert "warning: env Guest-v0: close did not answer within 2 s" in err
+    assert "warning: env Guest-v0: close did not answer within 10 s" in err
 
 
 def test_files_that_are_closed_cost_one_line_at_most(tmp_path):

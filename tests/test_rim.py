@@ -95,8 +95,17 @@ def train(folder, what, transport, *arguments):
     return run(folder, "train", *SMALL, *odd, *arguments)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("what", ["folder", "torch", "close"])
+@pytest.mark.parametrize(
+    ("what", "transport"),
+    [
+        ("folder", "local"),
+        ("torch", "local"),
+        ("close", "process"),
+        pytest.param("folder", "process", marks=pytest.mark.slow),
+        pytest.param("torch", "process", marks=pytest.mark.slow),
+        pytest.param("close", "local", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_is_as_without(tmp_path, what, transport):
     status, out, err = train(tmp_path, what, transport)
     assert status == 0 and "evaluation episodes: 10.0" in out, err
@@ -114,7 +123,9 @@ def test_results_for_programs_are_alone_on_standard_output(tmp_path):
     assert "Episode starts" in err and "by the descriptor" in err
 
 
-@pytest.mark.parametrize("name", ["random.py", "queue.py", "logging.py", "numpy.py"])
+@pytest.mark.parametrize(
+    "name", ["random.py", "numpy.py", *(pytest.param(x, marks=pytest.mark.slow) for x in ("queue.py", "logging.py"))]
+)
 def test_a_file_of_the_users_hides_no_module(tmp_path, name):
     (tmp_path / name).write_text("raise SystemExit(7)")
     status, _, err = train(tmp_path, "", "process")

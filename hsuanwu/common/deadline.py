@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 
+from hsuanwu.common.interrupts import interrupts_held
+
 WAKE = int(signal.SIGRTMAX) - 3 if hasattr(signal, "SIGRTMAX") else int(getattr(signal, "SIGVTALRM", 0))
 """The signal that interrupts the main thread: not SIGALRM, which environments use for time limits of their own."""
 
@@ -47,6 +49,7 @@ class Deadline:
         self._seconds, self._hint = seconds, hint
         self._renewed, self._put_off = 0, -math.inf
         self._is_due, self._is_over = False, threading.Event()
+        self._thread: threading.Thread | None = None
         self.is_waiting = True
 
     def renew(self) -> None:
@@ -58,11 +61,15 @@ class Deadline:
     def start(self) -> None:
         """Begin to watch, in a thread."""
         self.renew()
-        threading.Thread(target=self._watch, name="hsuanwu-deadline", daemon=True).start()
+        self._thread = threading.Thread(target=self._watch, name="hsuanwu-deadline", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End the watch."""
+        self.is_waiting = False  # a signal may be on its way
         self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _watch(self) -> None:
         # in parts: while the process is stopped, by Ctrl-Z say, one of them passes and not all
@@ -134,10 +141,12 @@ def deadline(seconds: float, hint: str) -> Iterator[Deadline]:
     handler = signal.signal(WAKE, limit.expire)
     current = limit
     try:
-        limit.start()
+        with interrupts_held():  # a thread that is half started would be forgotten
+            limit.start()
         yield limit
     finally:
-        limit.stop()
+        with interrupts_held():
+            limit.stop()
         current = outer
         faulthandler.cancel_dump_traceback_later()
         # after the last signal of this one, which may be on its way

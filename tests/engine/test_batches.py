@@ -201,10 +201,14 @@ def short_joins(monkeypatch):
         monkeypatch.setattr(sys.modules[cls.__module__], "_JOIN_SECONDS", 0.3)
 
 
+THEY_HANG = pytest.mark.filterwarnings("ignore:actor . did not end within:hsuanwu.common.errors.EnvironmentWarning")
+
+
 def hanging(transport_class, hang_at, released):
     return NumberedProgram(hang_at=hang_at, release=None if transport_class.shares_memory else released)
 
 
+@THEY_HANG
 @pytest.mark.parametrize("transport_class", CONCURRENT)
 def test_silent_actors_raise_a_timeout(transport_class, released, short_joins):
     opened = Opened(transport_class, DirectBatches, hanging(transport_class, 1, released))
@@ -217,6 +221,7 @@ def test_silent_actors_raise_a_timeout(transport_class, released, short_joins):
                 opened.batches.next()
 
 
+@THEY_HANG
 @pytest.mark.parametrize("transport_first", [False, True])
 @pytest.mark.parametrize("transport_class", CONCURRENT)
 def test_close_while_the_thread_waits_for_actors(transport_class, transport_first, released, short_joins):

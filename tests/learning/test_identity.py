@@ -33,11 +33,15 @@ def rescaled(low, high):
     return f"env.wrappers=[{{path: tests.learning.tasks.RescaledAction, kwargs: {{low: {low}, high: {high}}}}}]"
 
 
-@pytest.mark.parametrize("low, high", [(100.0, 200.0), (-200.0, 200.0), (-1e-3, 1e-3), (0.0, 1.0), (-1e6, 1e6)])
+OTHER_BOUNDS = [pytest.param(*x, marks=pytest.mark.slow) for x in ((-200.0, 200.0), (0.0, 1.0), (-1e6, 1e6))]
+
+
+@pytest.mark.parametrize(("low", "high"), [(100.0, 200.0), (-1e-3, 1e-3), *OTHER_BOUNDS])
 def test_bounds_make_no_difference(train, low, high):
     assert mean_return(train, "Box", rescaled(low, high)) >= BAR
 
 
+@pytest.mark.slow
 def test_bounds_make_no_difference_to_memory(train):
     assert mean_return(train, "Box", rescaled(100.0, 200.0), "learner.use_lstm=true") >= BAR
 

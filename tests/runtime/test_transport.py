@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentWarning
 from hsuanwu.common.registry import options
 from hsuanwu.common.spaces import Box, Discrete
 from hsuanwu.runtime.transport import ActorError, LocalTransport, ProcessTransport, process
@@ -84,7 +84,8 @@ def test_silent_actors_raise_a_timeout_and_are_ended(monkeypatch):
     end._timeout_seconds = 0.5  # not from the beginning: actors may take their time to start
     with pytest.raises(TimeoutError, match="transport.timeout_seconds"):
         end.collect(1)
-    transport.close()
+    with pytest.warns(EnvironmentWarning, match=r"actor \d did not end within 0.2 s"):
+        transport.close()
     assert multiprocessing.active_children() == []
 
 

@@ -100,10 +100,7 @@ class ProcessTransport(Transport):
         deadline = time.monotonic() + _JOIN_SECONDS
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
-        if sys.exc_info()[0] is None:  # else there is something worse to be told
-            for index, process in enumerate(self._processes):
-                if process.is_alive():
-                    warn_of_environment(f"actor {index} did not end within {_JOIN_SECONDS:g} s: step or close hangs")
+        hanging = [index for index, process in enumerate(self._processes) if process.is_alive()]
         for stop in ("terminate", "kill"):
             for process in self._processes:
                 if process.is_alive():
@@ -120,6 +117,9 @@ class ProcessTransport(Transport):
         if self._holds_server:
             self._holds_server = False
             fork_server.release()
+        if sys.exc_info()[0] is None:  # else there is something worse to be told
+            for index in hanging:
+                warn_of_environment(f"actor {index} did not end within {_JOIN_SECONDS:g} s: step or close hangs")
 
 
 class _ProcessLearnerEnd(LearnerEnd):
