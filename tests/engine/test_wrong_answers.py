@@ -57,7 +57,9 @@ def test_concurrent(composed, form, what, where, transport):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "what", "where", "transport"), [*cases("local")[1::2], *cases("thread"), *cases("process")])
+@pytest.mark.parametrize(
+    ("form", "what", "where", "transport"), [*cases("local")[1::2], *cases("thread"), *cases("process")]
+)
 def test_the_others(composed, form, what, where, transport):
     check(composed, form, what, where, transport)
 
