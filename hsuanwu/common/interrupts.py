@@ -54,14 +54,24 @@ def forget_handlers_in_forks() -> None:
     """Let processes that an environment forks from this one end by signals as others do.
 
     A handler of Python's that they inherit would not be enough: a signal that comes just before a wait wakes nobody.
+    One that comes before the handler is taken away waits until it is.
     """
     global _is_registered
     if not _is_registered and hasattr(os, "register_at_fork"):
         _is_registered = True
-        os.register_at_fork(after_in_child=_forget_handlers)
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_forget_handlers)
 
 
 _is_registered = False
+_forking = threading.local()
+
+
+def _block() -> None:
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
 def _forget_handlers() -> None:
@@ -69,6 +79,7 @@ def _forget_handlers() -> None:
         handler = signal.getsignal(number)
         if str(getattr(getattr(handler, "func", handler), "__module__", "")).startswith("hsuanwu."):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _unblock()
 
 
 def is_interruption(error: BaseException) -> bool:
