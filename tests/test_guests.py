@@ -184,7 +184,8 @@ def test_signals_end_what_was_forked_and_then_the_run(tmp_path):
     """The handler of a run is not that of a process which an environment has forked from it."""
     (tmp_path / "forks.py").write_text(
         "import os, signal\nfrom hsuanwu import cli\n\n\ndef command():\n    pid = os.fork()\n"
-        "    if not pid:\n        assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])\n        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, flush=True)\n"
+        "    if not pid:\n        assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n        os._exit(3)\n"
         "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n\n\ncli._run(command)\n"
     )
