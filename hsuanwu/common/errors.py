@@ -67,7 +67,7 @@ _show: Callable[[str], None] | None = None
 
 
 def show_warnings(show: Callable[[str], None] | None) -> None:
-    """Let ``show`` be called with each ``EnvironmentWarning``, once for the same text; None for Python's own way.
+    """Let ``show`` be called with each warning of ours, once for the same text; None for Python's own way.
 
     For processes of ours: an environment may have told Python to ignore all warnings, or to raise them.
     """
@@ -84,10 +84,23 @@ def show_warnings(show: Callable[[str], None] | None) -> None:
 
 def warn_of_environment(text: str) -> None:
     """Give an ``EnvironmentWarning``; all come from here, so that Python shows the same text once."""
+    _warn(text, EnvironmentWarning)
+
+
+class RunWarning(UserWarning):
+    """Something about a run that does not end it, but that its user should know."""
+
+
+def warn_of_run(text: str) -> None:
+    """Give a ``RunWarning``."""
+    _warn(text, RunWarning)
+
+
+def _warn(text: str, category: type[Warning]) -> None:
     if _show is not None:
         _show(text)
     else:
-        warnings.warn(text, EnvironmentWarning, stacklevel=1)
+        warnings.warn(text, category, stacklevel=1)
 
 
 def _fault(problem: str, trace: str, name: str, index: int | None, moment: str, place: str) -> EnvironmentFault:

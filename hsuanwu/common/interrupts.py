@@ -1,15 +1,24 @@
-"""Ctrl-C and SIGTERM: what they raise, and holding them back where they would be lost or leave something half done."""
+"""Signals that end a process politely: what they raise, and holding them back where something would be half done."""
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from time import monotonic
+from typing import Any
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+ENDING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""Signals by which a user or a scheduler ends a process, and gives it time to save what it has."""
+
+_URGENT = ("SIGINT", "SIGQUIT")
+_SAME_SECONDS = 0.1
+"""Two signals within this time are one: a shell and a wrapper both hand on the same Ctrl-C."""
 
 
 class Interruption(BaseException):
@@ -21,65 +30,15 @@ class Interrupted(Interruption, KeyboardInterrupt):
 
 
 class Terminated(Interruption):
-    """Raised at SIGTERM."""
+    """Raised at another signal that ends a process, SIGTERM say.
 
-
-_raised: Interruption | None = None
-
-
-def raise_for_signal(error: Interruption) -> NoReturn:
-    """Raise what a signal means, from its handler; ``raise_again`` knows of it."""
-    global _raised
-    _raised = error
-    raise error
-
-
-def raise_again() -> None:
-    """Raise what a signal has raised, if this process goes on in spite of it.
-
-    Python runs handlers between any two steps of its own, a destructor's or a callback's too, and drops what they
-    raise there.
+    Args:
+        number: of the signal.
     """
-    if _raised is not None:
-        raise _raised
 
-
-def forget_signals() -> None:
-    """Begin anew: what was raised before was heard."""
-    global _raised
-    _raised = None
-
-
-def forget_handlers_in_forks() -> None:
-    """Let processes that an environment forks from this one end by signals as others do.
-
-    A handler of Python's that they inherit would not be enough: a signal that comes just before a wait wakes nobody.
-    One that comes before the handler is taken away waits until it is.
-    """
-    global _is_registered
-    if not _is_registered and hasattr(os, "register_at_fork"):
-        _is_registered = True
-        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_forget_handlers)
-
-
-_is_registered = False
-_forking = threading.local()
-
-
-def _block() -> None:
-    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
-
-
-def _unblock() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
-
-
-def _forget_handlers() -> None:
-    for number in _NUMBERS:
-        handler = signal.getsignal(number)
-        if str(getattr(getattr(handler, "func", handler), "__module__", "")).startswith("hsuanwu."):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    _unblock()
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -94,8 +53,121 @@ def is_interruption(error: BaseException) -> bool:
     return type(error) is KeyboardInterrupt and is_main and is_default
 
 
+class _Ending:
+    """What this process, if it lets signals raise something, knows of its end.
+
+    Args:
+        at_once: what is done when Ctrl-C comes again.
+
+    Attributes:
+        is_urgent: whether it came again.
+        raised: what the first signal raised.
+    """
+
+    is_urgent: bool
+    raised: Interruption | None
+
+    def __init__(self, at_once: Callable[[], None]) -> None:
+        self._at_once, self._since = at_once, math.inf
+        self.is_urgent, self.raised = False, None
+
+    def arrived(self, number: int) -> None:
+        """Take note of a signal, once for each time that it comes."""
+        if self._since == math.inf:
+            self._since = monotonic()
+            return
+        is_another = signal.Signals(number).name in _URGENT and monotonic() - self._since > _SAME_SECONDS
+        if is_another and not self.is_urgent:
+            self.is_urgent = True
+            self._at_once()
+
+    def handle(self, number: int, _: object) -> None:
+        """Handle a signal: the first one raises, once the clean-up has begun none may disturb it."""
+        if not _num_releasing:
+            self.arrived(number)
+        if self.raised is None:
+            self.raised = Interrupted() if number == signal.SIGINT else Terminated(number)
+            raise self.raised
+
+
+_ending: _Ending | None = None
+_holding: list[HeldInterrupts] = []
+_num_releasing = 0
+"""Above 0 while signals are handed on that were noted when they came."""
+
+
+@contextmanager
+def signals_raised(at_once: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal that ends a process raise ``Interrupted`` or ``Terminated`` in the main thread.
+
+    A signal that is ignored, SIGHUP under ``nohup`` say, is left alone, and so is one that somebody else handles.
+
+    Args:
+        at_once: called when a further Ctrl-C arrives while the process is about to end.
+    """
+    global _ending
+    _forget_handlers_in_forks()
+    outer, _ending = _ending, _Ending(at_once)
+    handlers = {number: signal.getsignal(number) for number in (*ENDING, getattr(signal, "SIGALRM", signal.SIGTERM))}
+    handlers = {number: x for number, x in handlers.items() if x in (signal.SIG_DFL, signal.default_int_handler)}
+    for number in handlers:
+        signal.signal(number, _ending.handle)
+    try:
+        yield
+    finally:
+        _ending = outer
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@functools.cache
+def _forget_handlers_in_forks() -> None:
+    """Let processes that an environment forks from this one end by signals as others do.
+
+    A handler of Python's that they inherit would not be enough: a signal that comes just before a wait wakes nobody.
+    One that comes before the handler is taken away waits until it is.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_forget_handlers)
+
+
+_forking = threading.local()
+
+
+def _block() -> None:
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _forget_handlers() -> None:
+    for number in ENDING:
+        handler = signal.getsignal(number)
+        if str(getattr(handler, "__module__", "")).startswith("hsuanwu."):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _unblock()
+
+
+def raise_again() -> None:
+    """Raise what a signal has raised, if this process goes on in spite of it.
+
+    Python runs handlers between any two steps of its own, a destructor's or a callback's too, and drops what they
+    raise there.
+    """
+    if _ending is not None and _ending.raised is not None:
+        raise _ending.raised
+
+
+def is_urgent() -> bool:
+    """Return whether Ctrl-C came again while this process is about to end: no time is left for politeness."""
+    is_told = _ending is not None and _ending.is_urgent
+    return is_told or any(held.has_arrived(signal.SIGINT) for held in _holding)
+
+
 class HeldInterrupts:
-    """What has arrived while SIGINT and SIGTERM were held back, and a way to let them through for a while."""
+    """What has arrived while signals were held back, and a way to let them through for a while."""
 
     def __init__(self) -> None:
         self._arrived: list[int] = []
@@ -103,18 +175,32 @@ class HeldInterrupts:
 
     def hold(self) -> None:
         """Take note of signals from now on, and do nothing about them."""
-        for number in _NUMBERS:
-            self._handlers[number] = signal.signal(number, lambda number, _: self._arrived.append(number))
+        for number in ENDING:
+            self._handlers[number] = signal.signal(number, self._note)
+        _holding.append(self)
+
+    def _note(self, number: int, _: object) -> None:
+        if self._handlers.get(number) is signal.SIG_IGN:
+            return
+        self._arrived.append(number)
+        if _ending is not None and not _num_releasing:
+            _ending.arrived(number)
+
+    def has_arrived(self, number: int) -> bool:
+        """Return whether a signal that is not ignored has arrived."""
+        return number in self._arrived
 
     def release(self) -> None:
         """Put the handlers back, and give them what has arrived."""
+        if self in _holding:
+            _holding.remove(self)
         handlers, self._handlers = self._handlers, {}
         for number, handler in handlers.items():
             # None: it was not installed from Python, and cannot be put back from there
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         arrived, self._arrived = self._arrived, []
         for number in arrived:
-            signal.raise_signal(number)
+            _hand_on(number)
 
     @contextmanager
     def let_through(self) -> Iterator[None]:
@@ -129,9 +215,18 @@ class HeldInterrupts:
             self.hold()
 
 
+def _hand_on(number: int) -> None:
+    global _num_releasing
+    _num_releasing += 1
+    try:
+        signal.raise_signal(number)
+    finally:
+        _num_releasing -= 1
+
+
 @contextmanager
 def interrupts_held() -> Iterator[HeldInterrupts]:
-    """Hold SIGINT and SIGTERM back; their handlers hear of them at the end.
+    """Hold signals that end a process back; their handlers hear of them at the end.
 
     A mask of the system would keep them from one thread alone, and they would arrive by way of another one. Outside
     the main thread, which Python never interrupts, nothing is done.

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from hsuanwu.common.interrupts import ENDING
 
 
 class ProcessSettings:
@@ -25,7 +25,7 @@ class ProcessSettings:
     """
 
     def __init__(self) -> None:
-        self._handlers: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._handlers: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
         self._dtype, self._device = torch.get_default_dtype(), torch.get_default_device()
         self._num_threads, self._numpy_errors = torch.get_num_threads(), np.geterr()
         self._streams = sys.stdout, sys.stderr

@@ -12,9 +12,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, util
 from typing import Any
+
+from hsuanwu.common.interrupts import ENDING
 
 _NEEDED_BY_ACTORS = [
     "hsuanwu.runtime.actor",
@@ -79,6 +81,25 @@ def _stop() -> None:
         _SERVER._stop()
 
 
+def kill() -> None:
+    """Kill the server if it is ours, whoever holds it; it may be stopped, and answer nobody."""
+    global _our_pid
+    if _our_pid is not None and _our_pid == _SERVER._forkserver_pid:
+        _stop()
+        _our_pid = None
+
+
+def end_processes() -> None:
+    """Kill all processes that this one has started by way of multiprocessing, and the server; nobody waits."""
+    for child in multiprocessing.active_children():
+        with suppress(OSError):
+            child.kill()
+    if _our_pid is not None and _our_pid == _SERVER._forkserver_pid:
+        with suppress(OSError):
+            os.kill(_our_pid, signal.SIGKILL)
+        shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
+
+
 def remove_traces() -> None:
     """Remove what a learner that was killed leaves: the folder of the server's socket. For its actors to call."""
     parent = multiprocessing.parent_process()
@@ -91,14 +112,14 @@ def remove_traces() -> None:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start: they inherit that, and the learner alone decides what it means."""
+    """Hold signals back while processes start: they inherit that, and the learner alone decides what they mean."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     # starting it would unblock the signal again
     with _variables(PYTHONSAFEPATH="1"):
         resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set(ENDING) - {signal.SIGTERM})
     try:
         yield
     finally:

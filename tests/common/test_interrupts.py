@@ -4,10 +4,21 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 
 import pytest
 
-from hsuanwu.common.interrupts import Interrupted, forget_signals, interrupts_held, raise_again, raise_for_signal
+from hsuanwu.common import interrupts
+from hsuanwu.common.interrupts import (
+    ENDING,
+    Interrupted,
+    Interruption,
+    Terminated,
+    interrupts_held,
+    is_urgent,
+    raise_again,
+    signals_raised,
+)
 from tests.waiting import join
 
 
@@ -94,13 +105,53 @@ def test_what_a_signal_raised_in_vain_is_raised_again(monkeypatch):
 
     class Dropped:
         def __del__(self):
-            raise_for_signal(Interrupted())
+            signal.raise_signal(signal.SIGTERM)
 
-    forget_signals()
-    raise_again()
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
-    Dropped()
-    with pytest.raises(Interrupted):
+    with signals_raised(at_once=lambda: None):
         raise_again()
-    forget_signals()
+        Dropped()
+        with pytest.raises(Terminated):
+            raise_again()
     raise_again()
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_each_signal_raises_once_and_tells_its_number(number):
+    with signals_raised(at_once=lambda: None):
+        with pytest.raises(Interruption) as caught:
+            signal.raise_signal(number)
+        signal.raise_signal(number)  # once is enough: let the clean-up run
+    if number == signal.SIGINT:
+        assert isinstance(caught.value, Interrupted)
+    else:
+        assert caught.value.number == number and str(caught.value) == signal.Signals(number).name
+
+
+def test_what_is_ignored_stays_ignored(monkeypatch):
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_raised(at_once=lambda: None), interrupts_held():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize(("second", "count"), [(signal.SIGINT, 1), (signal.SIGQUIT, 1), (signal.SIGTERM, 0)])
+def test_ctrl_c_again_is_urgent(monkeypatch, is_held, second, count):
+    """A terminal may send the same one twice, within a moment: that is one."""
+    now, urgent = [100.0], []
+    monkeypatch.setattr(interrupts, "monotonic", lambda: now[0])
+    with signals_raised(at_once=lambda: urgent.append(1)):
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert not urgent and not is_urgent()
+        now[0] += 1.0
+        with interrupts_held() if is_held else nullcontext():
+            signal.raise_signal(second)
+            signal.raise_signal(second)
+            assert len(urgent) == count and is_urgent() is bool(count)
+    assert not is_urgent()

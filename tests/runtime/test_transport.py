@@ -84,7 +84,7 @@ def test_silent_actors_raise_a_timeout_and_are_ended(monkeypatch):
     end._timeout_seconds = 0.5  # not from the beginning: actors may take their time to start
     with pytest.raises(TimeoutError, match="transport.timeout_seconds"):
         end.collect(1)
-    with pytest.warns(EnvironmentWarning, match=r"actor \d did not end within 0.2 s"):
+    with pytest.warns(EnvironmentWarning, match=r"actor \d did not end within 1.2 s"):
         transport.close()
     assert multiprocessing.active_children() == []
 
@@ -136,3 +136,21 @@ def test_actors_end_with_a_learner_that_is_killed(tmp_path, number):
         wait_for_ends(pids)
         assert shared_files(parent.pid, *pids) == []
         assert os.listdir(folder) == []
+
+
+@pytest.mark.filterwarnings("ignore:actor . did not end within:hsuanwu.common.errors.EnvironmentWarning")
+def test_while_the_process_is_stopped_no_time_passes(monkeypatch):
+    """After a pause of a day each wait is over at once, and actors have had no time either."""
+    waits = []
+    transport, end = launch(contract.CountingProgram(hang_at=0))
+    try:
+        end._timeout_seconds = 3.2
+        monkeypatch.setattr(process, "wait", lambda ready, seconds: waits.append(seconds) or [])
+        with pytest.raises(TimeoutError):
+            end.collect(1)
+        waits = [seconds for seconds in waits if seconds]
+        assert len(waits) == 7 and sum(waits) == pytest.approx(3.2)
+    finally:
+        monkeypatch.undo()
+        monkeypatch.setattr(process, "_JOIN_SECONDS", 0.2)
+        transport.close()

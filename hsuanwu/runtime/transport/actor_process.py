@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from hsuanwu.common.errors import EnvironmentFault, show_warnings
+from hsuanwu.common.interrupts import ENDING
 from hsuanwu.common.process_settings import exits_raised
 from hsuanwu.common.slot import Slot, SlotMemory
 from hsuanwu.runtime.fork_server import remove_traces
@@ -124,7 +125,7 @@ def run_process(
     ``niceness`` above 0 the learner goes first where there are too few cores for all.
     """
     gc.freeze()  # what came with the fork is never garbage, and a look at it would copy it
-    _leave_interrupts_to_the_learner()
+    _ignore_signals()
     _send_warnings(pipe)
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -146,11 +147,16 @@ def run_process(
             pipe.close()
 
 
-def _leave_interrupts_to_the_learner() -> None:
-    """Do nothing at Ctrl-C, but let the programs that an environment starts hear it: they inherit what is ignored."""
-    signal.signal(signal.SIGINT, lambda *_: None)
+def _ignore_signals() -> None:
+    """Leave it to the learner what a signal means that goes to all processes of a run; SIGTERM ends this one alone.
+
+    Programs that an environment starts inherit what is ignored or blocked, but not what is handled: they hear all.
+    """
+    for number in ENDING:
+        if number not in (signal.SIGTERM, getattr(signal, "SIGXCPU", None)):
+            signal.signal(number, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def _send_warnings(pipe: Connection) -> None:

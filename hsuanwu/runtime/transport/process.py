@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,9 +30,13 @@ from hsuanwu.runtime.transport.base import (
     checked_timeout,
     silence,
 )
+from hsuanwu.runtime.waiting import Patience, slices
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
 _JOIN_SECONDS = 5.0
+_TIMES_AT_AN_ORDERLY_END = 6
+"""How much longer actors may take then: nobody waits to have the prompt back, and simulators are slow to close."""
+_STOP_SECONDS = 1.0
 
 
 @register("transport", "process")
@@ -97,29 +100,45 @@ class ProcessTransport(Transport):
             self._end.stop()
         for pipe in self._pipes:
             _send(pipe, STOP)
-        deadline = time.monotonic() + _JOIN_SECONDS
-        for process in self._processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-        hanging = [index for index, process in enumerate(self._processes) if process.is_alive()]
-        for stop in ("terminate", "kill"):
-            for process in self._processes:
-                if process.is_alive():
-                    getattr(process, stop)()
-                    process.join(1.0)
+        is_orderly = sys.exc_info()[0] is None
+        seconds = _JOIN_SECONDS * (_TIMES_AT_AN_ORDERLY_END if is_orderly else 1)
+        hanging = self._end_processes(seconds)
         for pipe in self._pipes:
             _show_last_warnings(pipe)
             pipe.close()
         for process in self._processes:
-            process.join()
-            process.close()
+            with suppress(ValueError):  # it is killed, but its server, which is not ours, has not said so
+                process.close()
         self._processes.clear()
         self._pipes.clear()
         if self._holds_server:
             self._holds_server = False
             fork_server.release()
-        if sys.exc_info()[0] is None:  # else there is something worse to be told
-            for index in hanging:
-                warn_of_environment(f"actor {index} did not end within {_JOIN_SECONDS:g} s: step or close hangs")
+        for index in hanging if is_orderly else ():  # else there is something worse to be told
+            warn_of_environment(f"actor {index} did not end within {seconds:g} s: step or close hangs")
+
+    def _end_processes(self, seconds: float) -> list[int]:
+        """Wait until all have ended; those that do not are told to, and then killed. Return which they were."""
+        self._wait(Patience(seconds))
+        hanging = [self._processes.index(process) for process in self._alive()]
+        for process in self._alive():
+            process.terminate()
+        self._wait(Patience(_STOP_SECONDS))
+        for process in self._alive():
+            process.kill()
+        self._wait(Patience(_STOP_SECONDS, always=True))
+        if self._alive():
+            # a server that is stopped tells nobody that its processes have ended
+            fork_server.kill()
+            self._wait(Patience(_STOP_SECONDS, always=True))
+        return hanging
+
+    def _alive(self) -> list[BaseProcess]:
+        return [process for process in self._processes if process.is_alive()]
+
+    def _wait(self, patience: Patience) -> None:
+        for process in self._processes:
+            patience.wait(process.join, process.is_alive)
 
 
 class _ProcessLearnerEnd(LearnerEnd):
@@ -159,7 +178,11 @@ class _ProcessLearnerEnd(LearnerEnd):
 
     def _receive(self, seconds: float) -> None:
         owners: dict[Any, int] = {pipe: i for i, pipe in enumerate(self._pipes)}
-        ready = cast(list[Connection], wait([*owners, self._wakes], seconds))
+        ready: list[Connection] = []
+        for piece in slices(seconds):
+            ready = cast(list[Connection], wait([*owners, self._wakes], piece))
+            if ready:
+                break
         if self._wakes in ready:
             return
         if not ready and seconds:

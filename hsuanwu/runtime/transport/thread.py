@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
@@ -26,7 +25,7 @@ from hsuanwu.runtime.transport.base import (
     failure_of_actor,
     silence,
 )
-from hsuanwu.runtime.waiting import take
+from hsuanwu.runtime.waiting import Patience, take
 from hsuanwu.runtime.weights import WeightBoard, Weights
 
 _JOIN_SECONDS = 10.0
@@ -85,9 +84,9 @@ class ThreadTransport(Transport):
             self._end.stop()
         for end in self._ends:
             end.stop()
-        deadline = time.monotonic() + _JOIN_SECONDS
+        patience = Patience(_JOIN_SECONDS)
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            patience.wait(thread.join, thread.is_alive)
         self._threads.clear()
 
 

@@ -1,0 +1,164 @@
+"""How a command runs and ends: signals, streams, what the user can mend in one line, and the exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
+from hsuanwu.common.interrupts import Terminated, signals_raised
+from hsuanwu.runtime import fork_server
+
+USAGE, FAILURE, SIGNAL = 2, 1, 128
+"""Exit statuses: a mistake in what was asked for, a run that failed, and what a signal's number is added to."""
+
+_LEAST_SECONDS = 1.5
+"""What an orderly end is given after Ctrl-C has come again."""
+_leave = os._exit
+
+
+class JobFailedError(BaseException):
+    """A job raised the exception that is the cause of this one."""
+
+
+class SweptJobError(RuntimeError):
+    """A job of a sweep failed, and was told."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text, status)
+        self.text, self.status = text, status
+
+
+def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
+    """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
+    _fill_streams()
+    threads = set(threading.enumerate())
+    show_warnings(_show_warning)
+    status: Any = 0
+    try:
+        with _streams_kept_open(), signals_raised(at_once=end_soon):
+            _run_or_exit(command, how_to_go_on)
+    except SystemExit as error:
+        status = error.code
+        raise
+    finally:
+        show_warnings(None)
+        if sys.exc_info()[0] in (None, SystemExit):
+            _leave_threads_behind(set(threading.enumerate()) - threads, status)
+
+
+def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
+    try:
+        try:
+            _check_folder()  # before torch is imported, which ends the process without one
+            command()
+        except JobFailedError as failure:
+            raise failure.__cause__ or failure from None
+    except BrokenPipeError:  # whoever read our output has gone, `| head` say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILURE)
+    except KeyboardInterrupt:
+        _exit(f"interrupted{how_to_go_on}", SIGNAL + signal.SIGINT)
+    except Terminated as signalled:
+        _exit(f"terminated by {signalled}{how_to_go_on}", SIGNAL + signalled.number)
+    except Exception as error:
+        verdict = verdict_of(error)
+        if verdict is None:
+            raise
+        _exit(*verdict)
+
+
+def _check_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigurationError("the current folder is gone; change to one that is there") from error
+
+
+def verdict_of(error: Exception) -> tuple[str, int] | None:
+    """Return the line and the exit status for what the user can mend or has to know; None for a fault of ours."""
+    if isinstance(error, SweptJobError):
+        return f"{error.text}, as told above", error.status
+    if isinstance(error, ConfigurationError):
+        return str(error), USAGE
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return "a file of the run was closed: code of an environment closes files that it did not open", FAILURE
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}", FAILURE
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from hsuanwu.engine.hydra_errors import NULL_GROUP, explain
+    from hsuanwu.runtime.transport import ActorError
+
+    if isinstance(error, (HydraException, OmegaConfBaseException)) or str(error).startswith(NULL_GROUP):
+        return explain(error), USAGE
+    failures = (ActorError, EnvironmentFault, FloatingPointError, TimeoutError)
+    return (str(error), FAILURE) if isinstance(error, failures) else None
+
+
+def end_soon() -> None:
+    """End this process and all that it started in a moment, whatever it waits for; it is likely to do so itself."""
+    threading.Thread(target=_end_now, args=(_LEAST_SECONDS,), daemon=True).start()
+
+
+def _end_now(seconds: float) -> None:
+    time.sleep(seconds)
+    os.write(2, b"error: interrupted again; ended at once\n")
+    fork_server.end_processes()
+    _leave(SIGNAL + signal.SIGINT)
+
+
+def _show_warning(text: str) -> None:
+    """Show what the user, or an environment's author, should know as one line."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _fill_streams() -> None:
+    """Give this process the three streams that it was started without: a file of the run would get their numbers."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process
+
+
+@contextmanager
+def _streams_kept_open() -> Iterator[None]:
+    """Keep standard output and error, as they are now, from being closed or exchanged by code of an environment."""
+    streams = sys.stdout, sys.stderr
+    for stream in streams:
+        with suppress(AttributeError):  # it is none of Python's own
+            stream.close = stream.flush  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in streams:
+            with suppress(AttributeError):
+                del stream.close
+
+
+def _leave_threads_behind(threads: set[threading.Thread], status: Any) -> None:
+    """End the process although threads go on that an environment has started: Python would wait for them for ever."""
+    names = sorted(thread.name for thread in threads if not thread.daemon)
+    if names:
+        _show_warning(f"a thread that an environment has started still runs, and is left behind: {', '.join(names)}")
+        sys.stdout.flush()
+        _leave(status if isinstance(status, int) else FAILURE)
+
+
+def _exit(message: str, status: int) -> None:
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
