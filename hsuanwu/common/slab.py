@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hsuanwu.common.errors import ConfigurationError
+
+_SHARED = "/dev/shm"
+_CURE = "use fewer or shorter rollouts (num_actors, envs_per_actor, rollout_length)"
 _ALIGNMENT_BYTES = 64
 
 
@@ -36,6 +41,9 @@ class Slab:
         specs: what lies in the block, by name.
         shared: whether other processes can map the block.
 
+    Raises:
+        ConfigurationError: if the system has not as much memory, private or shared.
+
     Example:
         >>> slab = Slab({"x": TensorSpec((2, 3), torch.float32)}, shared=False)
         >>> slab.tensors["x"].shape
@@ -48,8 +56,7 @@ class Slab:
         for name, spec in specs.items():
             self._offsets[name] = (end, spec)
             end += -(-spec.num_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
-        block = torch.zeros(max(end, 1), dtype=torch.uint8)
-        self._block = block.share_memory_() if shared else block
+        self._block = _allocated(max(end, 1), shared)
         self.tensors = self._carve()
 
     def _carve(self) -> dict[str, Tensor]:
@@ -68,5 +75,63 @@ class Slab:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self._offsets = state["offsets"]  # type: ignore[assignment]
-        self._block = state["block"]
+        self._block = state["block"]  # type: ignore[assignment]
         self.tensors = self._carve()
+
+
+def _allocated(num_bytes: int, shared: bool) -> Tensor:
+    """Return zeroed bytes, if there is room: what a system grants and does not have is missed when it is used."""
+    if shared:
+        _check_shared(num_bytes)
+    size = _size_of_machine()
+    if size is not None and num_bytes > size:
+        raise ConfigurationError(f"storage: {_shown(num_bytes)} are needed, this machine has {_shown(size)}; {_CURE}")
+    try:
+        block = torch.zeros(num_bytes, dtype=torch.uint8)
+        return block.share_memory_() if shared else block
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"storage: {_shown(num_bytes)} cannot be had ({_first_line(error)}); {_CURE}"
+        ) from error
+
+
+def _check_shared(num_bytes: int) -> None:
+    if not os.path.isdir(_SHARED):
+        return
+    if not os.access(_SHARED, os.W_OK):
+        raise ConfigurationError(
+            f"transport: {_SHARED}, which shared memory lies in, is read-only; use transport=thread"
+        )
+    there = os.statvfs(_SHARED)
+    free = there.f_bavail * there.f_frsize
+    if there.f_blocks and num_bytes > free:
+        raise ConfigurationError(
+            f"transport: {_shown(num_bytes)} of shared memory are needed, and {_SHARED} has {_shown(free)} left; use "
+            f"transport=thread, give it more (docker run --shm-size, say), or {_CURE.removeprefix('use ')}"
+        )
+
+
+def _size_of_machine() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _shown(num_bytes: int) -> str:
+    """Return a size in words.
+
+    Example:
+        >>> _shown(3_500_000)
+        '3.5 MB'
+    """
+    size, unit = float(num_bytes), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.1f} {unit}" if unit != "bytes" else f"{num_bytes} bytes"

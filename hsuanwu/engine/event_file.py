@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hsuanwu.common.errors import warn_of_run
+
 _FLUSH_SECONDS = 10.0
+_TIME = re.compile(r"tfevents\.(\d+(?:\.\d+)?)")
 
 
 class EventFile:
@@ -26,9 +30,13 @@ class EventFile:
         from tensorboardX.proto.summary_pb2 import Summary
 
         self._event, self._summary = Event, Summary
-        is_another = any(folder.glob("events.out.tfevents.*"))
-        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}"
-        self._file = RecordWriter(str(folder / name))
+        others = [float(x[1]) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))]
+        is_another = bool(others)
+        # TensorBoard reads them in the order of their names, and clocks may go back
+        now = max([time.time(), *(other + 1e-3 for other in others)])
+        name = f"events.out.tfevents.{now:.6f}.{socket.gethostname()}"
+        self._path, self._has_failed = folder / name, False
+        self._file = RecordWriter(str(self._path))
         self._append(file_version="brain.Event:2")
         if is_another:
             # TensorBoard forgets what it has of that step too
@@ -38,13 +46,22 @@ class EventFile:
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one event that holds all scalars."""
         values = [self._summary.Value(tag=_tag(key), simple_value=value) for key, value in scalars.items()]
-        self._append(step=step, summary=self._summary(value=values))
+        self._try(lambda: self._append(step=step, summary=self._summary(value=values)))
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-            self._flush()
+            self._try(self._flush)
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        self._file.close()
+        self._try(self._file.close)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Write, if that still works: a run does not end for the sake of a picture of it."""
+        if not self._has_failed:
+            try:
+                write()
+            except OSError as error:
+                self._has_failed = True
+                warn_of_run(f"{self._path}: cannot be written ({error.strerror}); TensorBoard sees no more of this run")
 
     def _append(self, **fields: Any) -> None:
         self._file.write(self._event(wall_time=time.time(), **fields).SerializeToString())

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.engine.append_file import AppendFile
 from hsuanwu.engine.event_file import EventFile
 from hsuanwu.engine.run_folder import RunFolder, replaced
 
@@ -27,8 +29,7 @@ class Logger:
 
     def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
         _truncate(folder, from_step)
-        self._metrics = folder.metrics.open("a", encoding="utf-8")
-        self._episodes = folder.episodes.open("a", encoding="utf-8")
+        self._metrics, self._episodes = AppendFile(folder.metrics), AppendFile(folder.episodes)
         self._tensorboard = EventFile(folder.path, from_step)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
@@ -40,7 +41,7 @@ class Logger:
 
     def write_episodes(self, step: int, episodes: Iterable[tuple[float, int]]) -> None:
         """Append a row for each finished episode: the run's step, its return and its length."""
-        self._episodes.writelines(f"{step},{value:.10g},{length}\n" for value, length in episodes)
+        self._episodes.write("".join(f"{step},{value:.10g},{length}\n" for value, length in episodes))
 
     def flush(self) -> None:
         """Give all lines and rows to the system: a killed process loses none of them."""
@@ -74,15 +75,25 @@ def _truncate(folder: RunFolder, from_step: int) -> None:
 
 def _keep(path: Path, is_kept: Callable[[str], bool], head: str = "") -> None:
     """Drop lines of a file, which is whole at any time: the old one or the new one."""
-    text = path.read_text("utf-8") if path.exists() else ""
+    text = _text(path) if path.exists() else ""
     kept = head + "".join(line for line in text.splitlines(keepends=True) if is_kept(line))
     if kept != text:
         with replaced(path) as partial:
             partial.write_text(kept, "utf-8")
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise ConfigurationError(
+            f"run_dir: {path}, line {number}: is no text ({error.reason}); remove that line"
+        ) from error
+
+
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return math.inf  # the torn last line of a run that was killed

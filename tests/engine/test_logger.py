@@ -1,5 +1,6 @@
 """The files of the log hold whole lines, however a run ended."""
 
+import errno
 import os
 import pathlib
 import signal
@@ -76,10 +77,10 @@ def test_nothing_is_lost_on_a_full_disk(folder, monkeypatch):
     def fails(path, text, encoding):
         with path.open("w") as file:
             file.write(text[:20])
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pathlib.Path, "write_text", fails)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics.jsonl'"):
         Logger(folder, 20)
     assert folder.metrics.read_text() == before
 
