@@ -22,6 +22,14 @@ def ctrl_c_is_heard():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def key_of_its_own(tmp_path_factory):
+    """Keep the key that runs are signed with out of the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 try:
     # dm_control logs through absl, whose handler closes its stream when Hydra sets logging up anew, unless
     # that is the process's own: it would close what pytest captures with.

@@ -10,6 +10,7 @@ from typing import Any
 
 import hydra.utils
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
@@ -27,6 +28,7 @@ from hsuanwu.env.imports import load_object
 from hsuanwu.env.visit import visit
 from hsuanwu.runtime.actor import MOST_STREAMS, Actor
 from hsuanwu.runtime.group import check_stagger
+from hsuanwu.runtime.limits import check_descriptors, check_may_start_processes
 from hsuanwu.runtime.transport import Transport
 from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT, checked_timeout
 from hsuanwu.runtime.weights import WeightBoard
@@ -58,7 +60,11 @@ _AT_LEAST_ONE = ("total_steps", "rollout_length", "batch_size", "updates_per_bat
 _AT_LEAST_ONE_OR_AUTO = ("num_actors", "envs_per_actor", "learner_threads")
 _FEW_STEPS = 3
 """Steps of the first look: what an environment does wrong at once is found before anything starts."""
-_CHOICES = {"precision": ("auto", "float32", "bfloat16"), "overlap": ("auto", True, False)}
+_CHOICES = {
+    "precision": ("auto", "float32", "bfloat16"),
+    "overlap": ("auto", True, False),
+    "resume": ("auto", True, False),
+}
 
 
 @dataclass
@@ -188,6 +194,9 @@ def build_runtime(cfgs: DictConfig, agent: Agent, seed: int) -> Runtime:
         "state_spec": policy.state_spec,
         "shared": shared,
     }
+    if shared:
+        check_may_start_processes()
+        check_descriptors(cfgs.num_actors)
     storage = _make(cfgs, "storage", wiring)
     check_batch_size(cfgs, storage.num_slots)
     device = actor_device(cfgs, agent)
@@ -247,10 +256,8 @@ def check_run_keys(cfgs: DictConfig) -> None:
     for key in _AT_LEAST_ONE_OR_AUTO:
         if not (cfgs[key] == "auto" or (isinstance(cfgs[key], int) and cfgs[key] >= 1)):
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use an integer of 1 or more, or auto")
-    for key, choices in _CHOICES.items():
-        if cfgs[key] not in choices:
-            right = ", ".join(str(choice).lower() for choice in choices)
-            raise ConfigurationError(f"{key}: found {cfgs[key]}; use one of {right}")
+    for key in _CHOICES:
+        check_choice(cfgs, key)
     for key in ("log_interval", "checkpoint_interval", "eval_interval"):
         if cfgs[key] is not None and cfgs[key] < 1:
             raise ConfigurationError(f"{key}: found {cfgs[key]}; use 1 or more, or null")
@@ -264,6 +271,17 @@ def check_run_keys(cfgs: DictConfig) -> None:
             f"batch_size: found {cfgs.batch_size}, which slots of envs_per_actor={cfgs.envs_per_actor} environments "
             f"can never fill; use a multiple of {cfgs.envs_per_actor}"
         )
+
+
+def check_choice(cfgs: DictConfig, key: str) -> None:
+    """Check a run-level key that has one of some values.
+
+    Raises:
+        ConfigurationError: if it has another one.
+    """
+    if cfgs[key] not in _CHOICES[key]:
+        right = ", ".join(str(choice).lower() for choice in _CHOICES[key])
+        raise ConfigurationError(f"{key}: found {cfgs[key]}; use one of {right}")
 
 
 def check_batch_size(cfgs: DictConfig, num_slots: int) -> None:
@@ -326,11 +344,13 @@ def _make(cfgs: DictConfig, kind: str, wiring: Mapping[str, Any]) -> Any:
     if missing:
         raise ConfigurationError(f"{kind}.{missing[0]}: missing; set {kind}.{missing[0]}=...")
     try:
-        constructor = hydra.utils.instantiate(section, _partial_=True, _convert_="all")
+        constructor = hydra.utils.instantiate(section, _partial_=True, _convert_="all", _recursive_=False)
         return constructor(**{name: wiring[name] for name in names})
     except ConfigurationError:
         raise
-    except (TypeError, ValueError, OmegaConfBaseException, hydra.errors.InstantiationException) as error:
+    except (TypeError, ValueError, RuntimeError, MemoryError, OmegaConfBaseException, InstantiationException) as error:
+        if isinstance(error, EnvironmentFault):
+            raise
         given = {key: value for key, value in section.items() if key != "_target_"}
         raise ConfigurationError(f"{kind}: {cls.__name__} cannot be built with {given}: {one_line(error)}") from error
 

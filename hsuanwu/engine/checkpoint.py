@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, and loadable without running code."""
+"""Checkpoints of a run: what they hold of a learner, which are kept, and which one a run goes on from."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ import copy
 import math
 import re
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hsuanwu.common.clock import Clock
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, one_line, warn_of_run
 from hsuanwu.common.seeding import derive_seed
-from hsuanwu.engine.run_folder import replaced
+from hsuanwu.engine.checkpoint_file import (
+    DamagedCheckpointError,
+    read_checkpoint,
+    recorded_digests,
+    write_checkpoint,
+)
+from hsuanwu.engine.foreign_files import check_inside
+from hsuanwu.engine.run_folder import RunFolder
 from hsuanwu.xploit.learner import Learner
 
-FORMAT = 1
 BEST = "best.pt"
 """Name of the checkpoint whose policy did best in the evaluations of a run."""
 
@@ -25,36 +32,55 @@ _KEEP = 3
 _NAME = re.compile(r"step_(\d+)\.pt")
 
 
-def save_checkpoint(folder: Path, learner: Learner, clock: Clock, wall_seconds: float) -> Path:
-    """Write ``folder/step_<steps>.pt`` and return its path; the three newest are kept.
+def save_checkpoint(folder: RunFolder, learner: Learner, clock: Clock, wall_seconds: float) -> Path:
+    """Write ``checkpoints/step_<steps>.pt`` and return its path; the three newest are kept.
 
-    The file appears under its name only when it is whole. It holds tensors, numbers and strings alone:
-    ``torch.load(path, weights_only=True)`` reads it.
+    Those of later steps are of a course that the run has left, for one of them was damaged: they are put aside
+    as ``.damaged``.
 
     Raises:
         FloatingPointError: if a weight is not finite: nothing could go on from there.
     """
-    path = folder / f"step_{clock.steps:012d}.pt"
-    _write(path, _state(learner, clock, wall_seconds))
-    for old in list_checkpoints(folder)[:-_KEEP]:
-        old.unlink()
+    name = f"step_{clock.steps:012d}.pt"
+    others = [path for path in list_checkpoints(folder) if path.name != name]
+    later = [path for path in others if path.name > name]
+    old = [path for path in others if path.name < name][: 1 - _KEEP]
+    path = write_checkpoint(folder, name, _state(learner, clock, wall_seconds), leaving=[*later, *old])
+    with suppress(OSError):  # a file that cannot be removed harms nobody
+        for other in later:
+            other.replace(other.with_suffix(".damaged"))
+        for other in old:
+            other.unlink()
     return path
 
 
-def save_best(folder: Path, learner: Learner, clock: Clock, wall_seconds: float, episode_return: float) -> Path:
-    """Write ``folder/best.pt``, which remembers the mean return that it was saved for, and return its path.
+def save_best(folder: RunFolder, learner: Learner, clock: Clock, wall_seconds: float, episode_return: float) -> Path:
+    """Write ``checkpoints/best.pt``, which remembers the mean return that it was saved for, and return its path.
 
     Raises:
         FloatingPointError: if a weight is not finite.
     """
-    path = folder / BEST
-    _write(path, {**_state(learner, clock, wall_seconds), "eval_episode_return": episode_return})
-    return path
+    return write_checkpoint(
+        folder, BEST, {**_state(learner, clock, wall_seconds), "eval_episode_return": episode_return}
+    )
 
 
-def best_return(folder: Path) -> float:
-    """Return the mean return that ``folder/best.pt`` was saved for; minus infinity where there is none."""
-    return float(_read(folder / BEST)["eval_episode_return"]) if (folder / BEST).exists() else -math.inf
+def best_return(folder: RunFolder) -> float:
+    """Return the mean return that ``best.pt`` was saved for; minus infinity where there is none that is whole."""
+    if not (folder.checkpoints / BEST).exists():
+        return -math.inf
+    try:
+        return _best(folder)
+    except DamagedCheckpointError as error:
+        warn_of_run(f"{error}; the next evaluation begins a new one")
+        return -math.inf
+
+
+def _best(folder: RunFolder) -> float:
+    value = read_checkpoint(folder, BEST).get("eval_episode_return")
+    if not isinstance(value, (int, float)) or math.isnan(value):
+        raise DamagedCheckpointError(f"{folder.checkpoints / BEST}: is damaged (eval_episode_return is {value!r:.80})")
+    return float(value)
 
 
 def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any]:
@@ -65,7 +91,6 @@ def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any
             "learner.max_grad_norm, and go on from the checkpoint before with resume=true"
         )
     return {
-        "format": FORMAT,
         "steps": clock.steps,
         "updates": clock.updates,
         "wall_seconds": wall_seconds,
@@ -76,46 +101,58 @@ def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any
     }
 
 
-def _write(path: Path, state: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced(path) as partial:
-        torch.save(state, partial)
-
-
-def list_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder, oldest first."""
-    found = [path for path in folder.glob("step_*.pt") if _NAME.fullmatch(path.name)]
+def list_checkpoints(folder: RunFolder) -> list[Path]:
+    """Return the checkpoints of a run, oldest first, without the best one."""
+    check_inside(folder.path, folder.checkpoints)
+    found = [path for path in folder.checkpoints.glob("step_*.pt") if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: path.name)
 
 
-def load_checkpoint(folder: Path, best: bool = False) -> dict[str, Any]:
-    """Return what the newest checkpoint of a folder holds, or the best one.
+def check_not_lost(folder: RunFolder) -> None:
+    """Check that a run that has saved checkpoints still has one.
 
     Raises:
-        ConfigurationError: if there is none, or it cannot be read.
+        ConfigurationError: if all are gone: it would begin anew, over what it has logged.
     """
+    if not list_checkpoints(folder) and (lost := sorted(x for x in recorded_digests(folder) if _NAME.fullmatch(x))):
+        raise ConfigurationError(
+            f"resume: {folder.checkpoints} holds no checkpoint any more, {lost[-1]} was the last; put one back, or "
+            "choose another run_dir to begin anew"
+        )
+
+
+def load_checkpoint(folder: RunFolder, best: bool = False, name: str | None = None) -> dict[str, Any]:
+    """Return what the newest whole checkpoint of a run holds, the best one, or the one of a name.
+
+    Where the newest is taken, each damaged one is warned of.
+
+    Raises:
+        ConfigurationError: if there is none that is whole.
+    """
+    if name is not None:
+        return read_checkpoint(folder, name)
     if best:
-        if not (folder / BEST).exists():
+        if not (folder.checkpoints / BEST).exists():
             raise ConfigurationError(
-                f"{folder}: holds no {BEST}; it is kept where eval_interval has the run evaluated while it trains"
+                f"{folder.checkpoints}: holds no {BEST}; it is kept where eval_interval has the run evaluated while "
+                "it trains"
             )
-        return _read(folder / BEST)
+        _best(folder)
+        return read_checkpoint(folder, BEST)
     found = list_checkpoints(folder)
     if not found:
-        raise ConfigurationError(f"{folder}: holds no checkpoint; train first, or name the folder of a run")
-    return _read(found[-1])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{path}: cannot be read ({type(error).__name__}); remove it to go on from the one before"
-        ) from error
-    if state.get("format") != FORMAT:
-        raise ConfigurationError(f"{path}: has format {state.get('format')}; this version reads {FORMAT}")
-    return state
+        raise ConfigurationError(f"{folder.checkpoints}: holds no checkpoint; train first, or name the folder of a run")
+    damaged: list[DamagedCheckpointError] = []
+    for path in reversed(found):
+        try:
+            state = read_checkpoint(folder, path.name)
+        except DamagedCheckpointError as error:
+            damaged.append(error)
+            continue
+        for damage in damaged:
+            warn_of_run(f"{damage}; {path.name}, an older one, is used")
+        return state
+    raise ConfigurationError(f"{damaged[0]}; none of the {len(found)} checkpoints there is whole")
 
 
 def restore_policy(learner: Learner, state: dict[str, Any], source: Path) -> None:
@@ -161,7 +198,12 @@ def restore(learner: Learner, clock: Clock, state: dict[str, Any], source: Path)
             f"resume: the checkpoint in {source} is of another optimizer, {found}; keep learner.optimizer={found}"
         )
     chosen = [dict(group) for group in learner.optimizer.param_groups]
-    learner.optimizer.load_state_dict(state["optimizer"])
+    try:
+        learner.optimizer.load_state_dict(state["optimizer"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"resume: the checkpoint in {source} has a state that {name} cannot take ({one_line(error)})"
+        ) from error
     for group, settings in zip(learner.optimizer.param_groups, chosen, strict=True):
         # the configuration says how to go on: its learning rate is the schedule's start, not the saved one
         group.pop("initial_lr", None)

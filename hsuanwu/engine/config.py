@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.metadata
 import importlib.resources
@@ -9,8 +10,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union, cast
 
 from hydra.core.config_store import ConfigStore
@@ -27,7 +27,6 @@ import hsuanwu.xplore.augmentation
 import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules in the registry
 from hsuanwu.common.errors import ConfigurationError, one_line
 from hsuanwu.common.registry import KINDS, options
-from hsuanwu.engine.run_folder import RunFolder
 from hsuanwu.engine.signatures import constructor_parameters, wiring_names
 
 PLUGIN_GROUP = "hsuanwu.plugins"
@@ -50,7 +49,7 @@ class RunConfig:
     normalize_observation: bool = MISSING
     stagger_steps: int = MISSING
     run_dir: str | None = MISSING
-    resume: bool = MISSING
+    resume: Union[bool, str] = MISSING  # noqa: UP007
     learner_threads: Union[int, str] = MISSING  # noqa: UP007
     precision: str = MISSING
     overlap: Union[bool, str] = MISSING  # noqa: UP007
@@ -110,22 +109,39 @@ def complete(cfgs: DictConfig | Mapping[str, Any]) -> DictConfig:
         raise ConfigurationError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
 
-def resumed(cfgs: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration that a run goes on with: its own ``config.yaml``, changed by ``overrides`` alone.
+def resumed(cfgs: DictConfig, saved: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the configuration that a run goes on with: ``saved``, changed by ``overrides`` alone.
 
     Args:
-        cfgs: as composed; ``run_dir`` holds a run.
+        cfgs: as composed.
+        saved: what ``config.yaml`` of the run holds.
         overrides: what the user wrote, ``"learner.lr=1e-3"`` say. ``experiment=...`` changes nothing: the
             run's configuration came from it. Neither does ``env=atari`` in a run of Atari: it names what is there, so
             that Hydra knows its keys.
     """
-    saved = RunFolder(Path(cfgs.run_dir)).load_config()
+    saved = copy.deepcopy(saved)
     saved.run_dir, saved.resume = cfgs.run_dir, cfgs.resume
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key != "experiment" and not _is_there(saved, key, value):
             OmegaConf.update(saved, key, OmegaConf.select(cfgs, key), merge=False, force_add=True)
     return saved
+
+
+def differences(before: DictConfig, after: DictConfig) -> list[str]:
+    """Return a line for each value that is another one, ``"learner.lr: 0.001, now 0.0006"`` say."""
+    old, new = (dict(_flat(OmegaConf.to_container(x, resolve=False))) for x in (before, after))
+    names = [name for name in {**old, **new} if name not in ("run_dir", "resume")]
+    changed = [name for name in names if (name in old) != (name in new) or old.get(name) != new.get(name)]
+    return [f"{name}: {old.get(name, 'not there')}, now {new.get(name, 'not there')}" for name in changed]
+
+
+def _flat(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(x, dict) and x:
+        for key, value in x.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, x
 
 
 def _is_there(saved: DictConfig, key: str, value: str) -> bool:

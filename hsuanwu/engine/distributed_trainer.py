@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -13,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
-from hsuanwu.common.errors import ConfigurationError, warn_of_environment
+from hsuanwu.common.errors import ConfigurationError, warn_of_environment, warn_of_run
 from hsuanwu.common.interrupts import interrupts_held, raise_again
 from hsuanwu.common.process_settings import exits_raised, folder_kept
 from hsuanwu.common.seeding import derive_seed
@@ -23,6 +25,7 @@ from hsuanwu.engine.build import Agent, Runtime, build_agent, build_runtime, che
 from hsuanwu.engine.calibration import calibrated, warning_of_long_updates
 from hsuanwu.engine.checkpoint import (
     best_return,
+    check_not_lost,
     list_checkpoints,
     load_checkpoint,
     restore,
@@ -34,8 +37,10 @@ from hsuanwu.engine.evaluator import EPISODES, Evaluation, evaluate
 from hsuanwu.engine.inspector import Inspector
 from hsuanwu.engine.logger import Logger, longest_episode
 from hsuanwu.engine.reporter import Reporter
-from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder
+from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder, will_resume, write_config
+from hsuanwu.engine.starts import note_start
 from hsuanwu.engine.threads import num_cores, threads
+from hsuanwu.engine.trust import sign
 from hsuanwu.runtime.memory import keep_freed_memory
 from hsuanwu.runtime.transport import LearnerEnd
 from hsuanwu.runtime.weights import Weights
@@ -60,7 +65,7 @@ class DistributedTrainer:
     def __init__(self, cfgs: DictConfig | Mapping[str, Any]) -> None:
         self.cfgs = complete(cfgs)
         check_run_keys(self.cfgs)
-        check_run_folder(self.cfgs)
+        source = _source(self.cfgs)
         self.cfgs, self.calibration = calibrated(self.cfgs)
         torch.manual_seed(derive_seed(self.cfgs.seed, "learner"))
         self.agent = build_agent(self.cfgs)
@@ -70,11 +75,10 @@ class DistributedTrainer:
         self._folder: RunFolder | None = None
         self._best = -math.inf
         self._inspector = Inspector(self.agent.observation_space)
-        source = RunFolder(Path(self.cfgs.run_dir)).checkpoints if self.cfgs.resume else None
         # a run that ended before its first checkpoint begins again
         if source is not None and list_checkpoints(source):
             state, self._best = load_checkpoint(source), best_return(source)
-            restore(self.agent.learner, self.clock, state, source)
+            restore(self.agent.learner, self.clock, state, source.checkpoints)
             _check_total_steps(self.cfgs, self.clock)
             self._earlier_seconds = state["wall_seconds"]
         # a run that goes on must not see the episodes of its beginning again
@@ -135,7 +139,10 @@ class DistributedTrainer:
             if not isinstance(error.__context__, FloatingPointError):
                 raise
         finally:
-            runtime.transport.close()
+            try:
+                runtime.transport.close()
+            finally:
+                self.folder.release()
 
     def _loop(self, runtime: Runtime, reporter: Reporter) -> None:
         learner, clock = self.agent.learner, self.clock
@@ -147,7 +154,8 @@ class DistributedTrainer:
         runtime.board.publish(Weights(clock.updates, weights))
         end = runtime.transport.launch(runtime.actor, self.cfgs.num_actors)
         reporter.lap("start")
-        with self._batches(end, runtime, reporter) as batches:
+        num_slots = self.cfgs.batch_size // self.cfgs.envs_per_actor
+        with _batches(end, runtime, reporter, num_slots, self.agent.device, self._inspector) as batches:
             while not clock.is_over:
                 raise_again()
                 batch = batches.next()
@@ -173,39 +181,26 @@ class DistributedTrainer:
                     reporter.lap("report")
                 if save.is_due() and not clock.is_over:
                     reporter.flush()
-                    self.save()
+                    _save_or_go_on(self.save)
                 reporter.lap("report")
                 if evaluation.is_due():
                     self._evaluate(reporter)
                     reporter.lap("evaluate")
 
-    def _batches(self, end: LearnerEnd, runtime: Runtime, reporter: Reporter) -> Batches:
-        """Return the source of batches; on an accelerator the next one travels while this one is learnt from."""
-        num_slots, device = self.cfgs.batch_size // self.cfgs.envs_per_actor, self.agent.device
-        if device.type == "cpu" or not runtime.transport.is_concurrent:
-            return DirectBatches(end, runtime.storage, num_slots, reporter.collected, self._inspector.inspect)
-        return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device, self._inspector.inspect)
-
     def _evaluate(self, reporter: Reporter) -> None:
         """Evaluate on environments of their own, always the same episodes, and keep the policy if none was better."""
-        learner = self.agent.learner
         found = self._played(self.cfgs.eval_episodes, derive_seed(self.cfgs.seed, "evaluation"))
         reporter.evaluated(found)
         mean = found.metrics().get("eval_episode_return", -math.inf)
         if found.returns and mean >= self._best:
-            self._best = mean
-            save_best(self.folder.checkpoints, learner, self.clock, self.wall_seconds, mean)
+            _save_or_go_on(partial(self._save_best, mean))
+
+    def _save_best(self, mean: float) -> None:
+        save_best(self.folder, self.agent.learner, self.clock, self.wall_seconds, mean)
+        self._best = mean
 
     def _played(self, episodes: int, seed: int, deterministic: bool = True) -> Evaluation:
-        raise_again()
-        policy, factory, seconds = self.agent.learner.actor, self.agent.env_factory, timeout_seconds(self.cfgs)
-        limit = self._inspector.episode_limit
-        found = evaluate(
-            policy, factory, episodes, seed, deterministic=deterministic, limit=limit, timeout_seconds=seconds
-        )
-        if found.doubt:
-            warn_of_environment(found.doubt)
-        return found
+        return _play(self.agent, self.cfgs, self._inspector, episodes, seed, deterministic)
 
     def test(self, episodes: int | None = None, deterministic: bool = True) -> Evaluation:
         """Return what the policy reaches in whole episodes.
@@ -224,13 +219,23 @@ class DistributedTrainer:
             logger.close()
         return found
 
+    def draw(self) -> None:
+        """Draw ``learning_curve.png`` into the run folder, if an episode has ended."""
+        # matplotlib takes as long to import as some runs take to train
+        from hsuanwu.engine.plot import learning_curve
+
+        with suppress(ConfigurationError):
+            learning_curve([self.folder.path], self.folder.learning_curve)
+
     def save(self) -> Path:
         """Write a checkpoint into the run folder and return its path.
 
         Raises:
             FloatingPointError: if a weight is not finite; nothing is written.
+            OSError: if it cannot be written; nothing is left of it.
         """
-        return save_checkpoint(self.folder.checkpoints, self.agent.learner, self.clock, self.wall_seconds)
+        _make_again_if_removed(self.folder, self.cfgs)
+        return save_checkpoint(self.folder, self.agent.learner, self.clock, self.wall_seconds)
 
     @property
     def wall_seconds(self) -> float:
@@ -241,8 +246,64 @@ class DistributedTrainer:
     def folder(self) -> RunFolder:
         """The run folder; made when it is first asked for."""
         if self._folder is None:
-            self._folder = _begun_folder(self.cfgs, self.calibration, self.agent.description)
+            self._folder = _begun_folder(self.cfgs, self.calibration, self.agent, self.clock.steps)
         return self._folder
+
+
+def _source(cfgs: DictConfig) -> RunFolder | None:
+    """Return the folder of the run to go on with; None for one that begins."""
+    cfgs.resume = will_resume(cfgs)
+    check_run_folder(cfgs)
+    if not cfgs.resume:
+        return None
+    folder = RunFolder(Path(cfgs.run_dir))
+    check_not_lost(folder)
+    return folder
+
+
+def _batches(
+    end: LearnerEnd, runtime: Runtime, reporter: Reporter, num_slots: int, device: torch.device, inspector: Inspector
+) -> Batches:
+    """Return the source of batches; on an accelerator the next one travels while this one is learnt from."""
+    if device.type == "cpu" or not runtime.transport.is_concurrent:
+        return DirectBatches(end, runtime.storage, num_slots, reporter.collected, inspector.inspect)
+    return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device, inspector.inspect)
+
+
+def _save_or_go_on(save: Callable[[], object]) -> None:
+    """Save; where the disk is full, or refuses, a run goes on and tries again the next time."""
+    try:
+        save()
+    except OSError as error:
+        place = error.filename or "checkpoints"
+        warn_of_run(f"{place}: cannot be written ({error.strerror}); training goes on, and the next one is tried")
+
+
+def _make_again_if_removed(folder: RunFolder, cfgs: DictConfig) -> None:
+    if not folder.config.exists():
+        warn_of_run(f"{folder.path}: was removed while it was in use; what follows is written into a new folder")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_config(folder, cfgs)
+        sign(folder)
+
+
+def _play(
+    agent: Agent, cfgs: DictConfig, inspector: Inspector, episodes: int, seed: int, deterministic: bool = True
+) -> Evaluation:
+    """Return what the policy reaches on environments of their own."""
+    raise_again()
+    found = evaluate(
+        agent.learner.actor,
+        agent.env_factory,
+        episodes,
+        seed,
+        deterministic=deterministic,
+        limit=inspector.episode_limit,
+        timeout_seconds=timeout_seconds(cfgs),
+    )
+    if found.doubt:
+        warn_of_environment(found.doubt)
+    return found
 
 
 def _account(reporter: Reporter, runtime: Runtime, agent: Agent, num_actors: int) -> dict[str, Any]:
@@ -260,10 +321,14 @@ def _account(reporter: Reporter, runtime: Runtime, agent: Agent, num_actors: int
     return {"time": shares, "bottleneck": verdict}
 
 
-def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, description: list[str]) -> RunFolder:
+def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, agent: Agent, from_step: int) -> RunFolder:
     """Return the run folder with what is known before training."""
     folder = open_run_folder(cfgs)
-    folder.model.write_text("\n".join(description) + "\n", "utf-8")
+    sign(folder)
+    note_start(folder, from_step)
+    folder.model.write_text("\n".join(agent.description) + "\n", "utf-8")
+    spaces = {"observation_space": agent.observation_space.to_dict(), "action_space": agent.action_space.to_dict()}
+    folder.spaces.write_text(json.dumps(spaces, indent=2) + "\n", "utf-8")
     if calibration is not None:
         folder.calibration.write_text(json.dumps(calibration, indent=2) + "\n", "utf-8")
     return folder

@@ -36,6 +36,9 @@ class DmEnvFactory:
         Discrete(n=4, start=0)
     """
 
+    code_keys = ("factory",)
+    """Arguments whose values name code."""
+
     def __init__(self, factory: str, kwargs: dict[str, Any] = NO_KWARGS) -> None:
         self.factory = factory
         self.kwargs = dict(kwargs)

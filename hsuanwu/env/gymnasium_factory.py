@@ -54,6 +54,9 @@ class GymnasiumEnvFactory:
         (3, 4)
     """
 
+    code_keys = ("wrappers",)
+    """Arguments whose values name code."""
+
     def __init__(
         self,
         id: str,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +13,16 @@ from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.process_settings import exits_raised
 from hsuanwu.env.fault import fault_of
+
+
+def add_current_folder() -> None:
+    """Let ``env.id=my_module:MyEnv-v0`` find ``my_module.py`` in the current folder.
+
+    The folder comes last: a file there that is called like a module of Python's must not be taken for it.
+    """
+    with suppress(OSError):  # it has been removed
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
 
 
 def import_module(name: str, key: str) -> ModuleType:
@@ -23,6 +36,10 @@ def import_module(name: str, key: str) -> ModuleType:
         ConfigurationError: if the module, or something that it imports, is missing.
         EnvironmentFault: if its own code fails.
     """
+    if name.endswith(".py"):
+        raise ConfigurationError(
+            f"{key}: found {name!r}; write {name.removesuffix('.py').replace('/', '.')}, without .py"
+        )
     if not all(part.isidentifier() for part in name.split(".")):
         raise ConfigurationError(f"{key}: cannot import module {name!r}; use names of Python, joined by dots")
     try:

@@ -510,7 +510,7 @@ def test_a_run_keeps_its_choice(concurrent, monkeypatch):
 
     monkeypatch.setattr(calibration, "_measured", None)
     overrides = ["resume=true", "total_steps=400"]
-    more = DistributedTrainer(resumed(concurrent(*overrides), overrides))  # as hsuanwu-train does it
+    more = DistributedTrainer(resumed(concurrent(*overrides), saved, overrides))  # as hsuanwu-train does it
     assert more.calibration is None and chosen(more.cfgs) == chosen(saved)
     more.train()
     assert json.loads(folder.calibration.read_text()) == report

@@ -1,17 +1,21 @@
 """What a checkpoint must hold for a run to go on, and that none is lost or left half written."""
 
+import errno
 import math
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, RunWarning
 from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.checkpoint import best_return, list_checkpoints, load_checkpoint, save_best
+from hsuanwu.engine.replay import evaluate_run
+from hsuanwu.engine.run_folder import RunFolder
 
 
 def test_optimizer_arguments_that_need_more_than_was_saved_are_refused(composed):
@@ -38,7 +42,7 @@ def test_another_network_is_told_with_every_key_that_may_be_the_cause(composed):
 def test_checkpoints_on_the_way_know_how_long_the_run_took(composed, tmp_path):
     trainer = DistributedTrainer(composed("eval_interval=400"))
     trainer.train()
-    folder = tmp_path / "run" / "checkpoints"
+    folder = RunFolder(tmp_path / "run")
     assert 0 < load_checkpoint(folder, best=True)["wall_seconds"] <= load_checkpoint(folder)["wall_seconds"]
     assert load_checkpoint(folder)["wall_seconds"] == pytest.approx(trainer.wall_seconds)
 
@@ -55,24 +59,56 @@ def test_an_interrupt_during_the_last_checkpoint_comes_after_it(composed, tmp_pa
     monkeypatch.setattr(torch, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
-    folder = tmp_path / "run" / "checkpoints"
+    folder = RunFolder(tmp_path / "run")
     assert load_checkpoint(folder)["steps"] == trainer.clock.steps >= 400
-    assert not list(folder.glob("*.partial"))
+    assert not list(folder.path.rglob("*.partial"))
 
 
-def test_no_half_checkpoint_is_left(composed, tmp_path, monkeypatch):
-    trainer, save = DistributedTrainer(composed("eval_interval=400")), torch.save
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_disk_that_refuses_costs_a_line_and_not_the_run(composed, tmp_path, monkeypatch, error):
+    """No half checkpoint is left, and the next one is tried."""
+    trainer, write, failed = DistributedTrainer(composed("eval_interval=400")), Path.write_bytes, []
 
-    def fails(state, path):
-        save(state, path)
-        if path.name.startswith("best"):
-            raise OSError("no space left on device")
+    def fails(path, data):
+        if len(failed) < 2 and path.parent.name == "checkpoints":
+            failed.append(path.name)
+            write(path, bytes(data[:100]))
+            raise OSError(error, os.strerror(error), str(path))
+        return write(path, data)
 
-    monkeypatch.setattr(torch, "save", fails)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    with pytest.warns(RunWarning, match="cannot be written .*; training goes on, and the next one is tried") as told:
         trainer.train()
-    (saved,) = list_checkpoints(tmp_path / "run" / "checkpoints")[-1:]
+    assert len(failed) == len(told) == 2
+    (saved,) = list_checkpoints(RunFolder(tmp_path / "run"))[-1:]
     assert {path.suffix for path in saved.parent.iterdir()} == {".pt"}
+    assert load_checkpoint(RunFolder(tmp_path / "run"))["steps"] == trainer.clock.steps
+
+
+def test_a_disk_that_refuses_the_last_one_is_an_error(composed, monkeypatch):
+    trainer = DistributedTrainer(composed("total_steps=100", "checkpoint_interval=1000"))
+
+    def fails(path, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.train()
+
+
+def test_a_folder_that_was_removed_is_made_again(composed, tmp_path, monkeypatch):
+    trainer = DistributedTrainer(composed("total_steps=400", "checkpoint_interval=200"))
+    save, removed = trainer.save, []
+
+    def remove_and_save():
+        if not removed:
+            removed.append(shutil.rmtree(trainer.folder.path))
+        return save()
+
+    monkeypatch.setattr(trainer, "save", remove_and_save)
+    with pytest.warns(RunWarning, match="was removed while it was in use"):
+        trainer.train()
+    assert evaluate_run(tmp_path / "run", 2, 0)["episodes"] == 2
 
 
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(composed, tmp_path, monkeypatch):
@@ -82,11 +118,11 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(composed, tmp_path, 
     def fsync(descriptor):
         target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
         if "checkpoints" in target.parts:
-            seen.append((target.name, [path.name for path in list_checkpoints(tmp_path / "run/checkpoints")]))
+            seen.append((target.name, [path.name for path in list_checkpoints(RunFolder(tmp_path / "run"))]))
 
     monkeypatch.setattr(os, "fsync", fsync)
     trainer.train()
-    (name,) = [path.name for path in list_checkpoints(tmp_path / "run/checkpoints")]
+    (name,) = [path.name for path in list_checkpoints(RunFolder(tmp_path / "run"))]
     assert seen == [(name.replace(".pt", ".partial"), []), ("checkpoints", [name])]
 
 
@@ -108,28 +144,28 @@ def test_weights_that_are_not_finite_are_not_saved_as_the_best(composed, tmp_pat
     with torch.no_grad():
         trainer.agent.learner.learner.critic.weight[0, 0] = math.nan
     with pytest.raises(FloatingPointError, match="learner.lr"):
-        save_best(trainer.folder.checkpoints, trainer.agent.learner, trainer.clock, 1.0, 500.0)
-    assert best_return(trainer.folder.checkpoints) == -math.inf
+        save_best(trainer.folder, trainer.agent.learner, trainer.clock, 1.0, 500.0)
+    assert best_return(trainer.folder) == -math.inf
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite_are_not_saved(composed, tmp_path, value):
     trainer = DistributedTrainer(composed("total_steps=400"))
     trainer.train()
-    before = list_checkpoints(tmp_path / "run" / "checkpoints")
+    before = list_checkpoints(RunFolder(tmp_path / "run"))
     with torch.no_grad():
         trainer.agent.learner.learner.critic.weight[0, 0] = value
     trainer.clock.steps += 1000
     with pytest.raises(FloatingPointError, match=r"not finite after \d+ updates.*learner.lr"):
         trainer.save()
-    assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
+    assert list_checkpoints(RunFolder(tmp_path / "run")) == before
 
 
 def test_a_run_whose_weights_overflow_says_why_and_keeps_the_checkpoint_before(composed, tmp_path):
     """The gradient is finite, and a step of a huge learning rate is not."""
     DistributedTrainer(composed("total_steps=400")).train()
-    before = list_checkpoints(tmp_path / "run" / "checkpoints")
+    before = list_checkpoints(RunFolder(tmp_path / "run"))
     trainer = DistributedTrainer(composed("resume=true", "learner.lr=1e38", "learner.max_grad_norm=inf"))
     with pytest.raises(FloatingPointError, match="learner.lr or learner.max_grad_norm"):
         trainer.train()
-    assert list_checkpoints(tmp_path / "run" / "checkpoints") == before
+    assert list_checkpoints(RunFolder(tmp_path / "run")) == before

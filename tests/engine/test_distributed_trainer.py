@@ -14,6 +14,7 @@ from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, Environm
 from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.batches import DirectBatches
 from hsuanwu.engine.checkpoint import list_checkpoints
+from hsuanwu.engine.run_folder import RunFolder
 from tests.engine.counted import Counted
 
 TIMED = ("second", "updates_per")
@@ -47,7 +48,7 @@ def test_run_folder(composed, tmp_path, capsys):
     episodes = (run / "episodes.csv").read_text().splitlines()
     assert episodes[0] == "step,episode_return,episode_length"
     assert len(episodes) - 1 == sum(line["episodes"] for line in lines) > 10
-    state = torch.load(list_checkpoints(run / "checkpoints")[-1], weights_only=True)
+    state = torch.load(list_checkpoints(RunFolder(run))[-1], weights_only=True)
     assert state["steps"] == summary["steps"]
     evaluation = trainer.test(episodes=3).to_dict()
     assert evaluation["episodes"] == 3 and evaluation["episode_return"]["min"] > 0
@@ -132,6 +133,7 @@ def test_steps_are_those_that_environments_have_taken(composed, monkeypatch):
 def test_a_run_that_died_before_its_first_checkpoint_begins_again(composed):
     first = DistributedTrainer(composed("total_steps=600"))
     first.folder.metrics.write_text('{"step": 100, "loss": 1}\n')
+    first.folder.release()
     second = DistributedTrainer(composed("total_steps=600", "resume=true"))
     assert second.clock.steps == 0
     second.train()
@@ -177,7 +179,7 @@ def test_an_exception_in_an_environment_is_told_and_the_weights_are_kept(compose
     with pytest.raises(EnvironmentFault, match="(?s)^env CartPole-v1, actor ., environment .*broken on purpose"):
         trainer.train()
     assert multiprocessing.active_children() == []
-    assert list_checkpoints(trainer.folder.checkpoints)
+    assert list_checkpoints(trainer.folder)
 
 
 def test_a_second_interrupt_does_not_cost_the_weights(composed):
@@ -192,7 +194,7 @@ def test_a_second_interrupt_does_not_cost_the_weights(composed):
     transport.close = interrupted
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
-    assert list_checkpoints(trainer.folder.checkpoints)
+    assert list_checkpoints(trainer.folder)
 
 
 def test_episodes_that_begin_with_random_actions_are_not_counted(composed):

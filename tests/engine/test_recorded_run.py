@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 
-from hsuanwu.engine import DistributedTrainer
+from hsuanwu.engine import DistributedTrainer, distributed_trainer
 from hsuanwu.engine.batches import PrefetchedBatches
 from hsuanwu.engine.config import register_groups
 from hsuanwu.runtime import group, inference
@@ -22,8 +22,7 @@ class Deaf(inference.GraphInference):
         super().__init__(copy.deepcopy(policy), num_envs)
 
 
-def fetched_ahead(trainer, end, runtime, reporter):
-    num_slots = trainer.cfgs.batch_size // trainer.cfgs.envs_per_actor
+def fetched_ahead(end, runtime, reporter, num_slots, device, inspector):
     return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, torch.device("cpu"))
 
 
@@ -35,7 +34,7 @@ def train(monkeypatch, tmp_path):
     register_groups()
     monkeypatch.setattr(inference, "torch", CpuTorch())
     monkeypatch.setattr(group, "make_inference", inference.GraphInference)
-    monkeypatch.setattr(DistributedTrainer, "_batches", fetched_ahead)
+    monkeypatch.setattr(distributed_trainer, "_batches", fetched_ahead)
 
     def run(*overrides):
         layout = ["transport=thread", "num_actors=2", "envs_per_actor=8", "learner_threads=1", "precision=float32"]

@@ -65,3 +65,14 @@ def test_a_tiny_picture_of_floats_becomes_a_large_one_of_bytes(tmp_path):
 def test_floats_beyond_1_are_no_picture():
     with pytest.raises(ConfigurationError, match="uint8, but render"):
         draw(lambda: np.full((4, 4, 3), 200.0))
+
+
+@pytest.mark.parametrize("second", [(12, 10, 3), (0, 0, 3)])
+def test_pictures_of_another_size_leave_no_half_video(tmp_path, second):
+    frames = Frames()
+    (tmp_path / "video.mp4").write_text("half")
+    video = _Video(tmp_path / "video.mp4", lambda path, **_: frames)
+    with pytest.raises(ConfigurationError, match="--video: the environment drew"), video:
+        for shape in ((10, 10, 3), second):
+            video.append(np.zeros(shape, np.uint8))
+    assert not (tmp_path / "video.mp4").exists()
