@@ -7,34 +7,28 @@ waits for what only another one uses.
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import importlib
 import json
 import os
-import signal
 import sys
-import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
-from hsuanwu.common.interrupts import (
-    Interrupted,
-    Terminated,
-    forget_handlers_in_forks,
-    forget_signals,
-    interrupts_held,
-    raise_for_signal,
-)
+from hsuanwu import __version__
+from hsuanwu.command import FAILURE, JobFailedError, SweptJobError, end_soon, run_command, verdict_of
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.interrupts import HeldInterrupts, interrupts_held, signals_raised
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_USAGE, _FAILURE, _SIGNAL = 2, 1, 128
+_TRUST = "--trust"
 _MULTIRUN = ("-m", "--multirun")
 _HELP_OF_CHECK = """hsuanwu-check env=... [env.key=value] ...
 
@@ -45,10 +39,11 @@ _GO_ON = "a run that had begun goes on with run_dir=<its folder> resume=true"
 
 def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
+    _tell_version()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
-    _make_own_modules_importable()
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
-    _run(_compose_and_train, f"; {_GO_ON}")
+    trust, arguments = _TRUST in sys.argv, [x for x in sys.argv[1:] if x != _TRUST]
+    sys.argv[1:] = sorted(arguments, key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
+    run_command(lambda: _compose_and_train(trust), f"; {_GO_ON}")
 
 
 def check() -> None:
@@ -56,13 +51,14 @@ def check() -> None:
     if {"-h", "--help"} & set(sys.argv):
         print(_HELP_OF_CHECK)
         return
+    _tell_version()
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _make_own_modules_importable()
-    _run(lambda: _compose(_check))
+    run_command(lambda: _compose(_check))
 
 
 def evaluate() -> None:
     """Run ``hsuanwu-eval RUN_DIR``: play episodes with the newest checkpoint of a run and print their returns."""
+    _tell_version()
     parser = argparse.ArgumentParser("hsuanwu-eval", description="Play episodes with the newest checkpoint of a run.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run")
     parser.add_argument("--episodes", type=int, help="how many episodes (default: eval_episodes of the run)")
@@ -71,13 +67,14 @@ def evaluate() -> None:
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking the likeliest")
     parser.add_argument("--video", type=Path, metavar="DIR", help="write one more episode into DIR as MP4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(_TRUST, action="store_true", help="run the code that a stranger's run names")
     arguments = parser.parse_args()
-    _make_own_modules_importable()
-    _run(lambda: _evaluate(arguments))
+    run_command(lambda: _evaluate(arguments))
 
 
 def plot() -> None:
     """Run ``hsuanwu-plot RUN_DIR...``: draw learning curves; several runs make one mean with a band."""
+    _tell_version()
     parser = argparse.ArgumentParser("hsuanwu-plot", description="Draw the learning curve of one run, or of several.")
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="folders of runs")
     parser.add_argument("-o", dest="output", type=Path, default=Path("learning_curve.png"), metavar="FILE.png")
@@ -89,16 +86,13 @@ def plot() -> None:
         learning_curve(arguments.run_dirs, arguments.output)
         print(arguments.output)
 
-    _run(draw)
+    run_command(draw)
 
 
-def _make_own_modules_importable() -> None:
-    """Let ``env.id=my_module:MyEnv-v0`` find ``my_module.py`` in the current folder.
-
-    The folder comes last: a file there that is called like a module of Python's must not be taken for it.
-    """
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+def _tell_version() -> None:
+    if "--version" in sys.argv[1:]:
+        print(f"hsuanwu {__version__}")
+        sys.exit(0)
 
 
 def _is_likely_to_need_processes(arguments: Sequence[str]) -> bool:
@@ -134,10 +128,10 @@ def _long_imports() -> Iterator[None]:
                 gc.enable()
 
 
-def _compose_and_train() -> None:
+def _compose_and_train(trust: bool) -> None:
     holds_server = _is_likely_to_need_processes(sys.argv[1:]) and fork_server.hold()
     try:
-        _compose(_train)
+        _compose(partial(_train, trust=trust))
     finally:
         if holds_server:
             fork_server.release()
@@ -149,32 +143,86 @@ def _compose(run: Callable[[DictConfig], float | None]) -> None:
         import hydra
 
         import hsuanwu.engine.job  # noqa: F401
+        from hsuanwu.engine.slips import checked
 
         # a plugin that fails is told here: Hydra would say that it finds no configuration
         importlib.import_module("hsuanwu.cfgs")
+    sys.argv[1:] = checked(sys.argv[1:])
     # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
     with interrupts_held() as held:
+        task = _Job(run, held)
 
-        def job(cfgs: DictConfig) -> float | None:
-            with held.let_through():
-                try:
-                    return run(cfgs)
-                except Exception as error:
-                    raise _JobFailedError from error
+        def job(cfgs: DictConfig) -> float | None:  # Hydra looks for the code of a function
+            return task(cfgs)
 
         hydra.main(version_base="1.3", config_path="pkg://hsuanwu.cfgs", config_name="config")(job)()
 
 
-def _train(cfgs: DictConfig) -> float | None:
+class _Job:
+    """What Hydra calls for each job, in this process, or in another one that a launcher has started.
+
+    Of a single job, whatever it raises passes by Hydra. A job of a sweep that fails is told at once, and is a failed
+    job to Hydra: the others run.
+    """
+
+    def __init__(self, run: Callable[[DictConfig], float | None], held: HeldInterrupts) -> None:
+        self._run, self._held, self._process = run, held, os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_run": self._run, "_held": None, "_process": self._process}
+
+    def __call__(self, cfgs: DictConfig) -> float | None:
+        if self._held is None or os.getpid() != self._process:
+            with signals_raised(at_once=end_soon):
+                return self._of_sweep(cfgs)
+        with self._held.let_through():
+            return self._of_sweep(cfgs) if _is_sweep() else self._alone(cfgs)
+
+    def _alone(self, cfgs: DictConfig) -> float | None:
+        try:
+            return self._run(cfgs)
+        except Exception as error:
+            raise JobFailedError from error
+
+    def _of_sweep(self, cfgs: DictConfig) -> float | None:
+        try:
+            return self._run(cfgs)
+        except Exception as error:
+            verdict = verdict_of(error)
+            if verdict is None:
+                traceback.print_exc()
+            line, status = verdict or (f"{type(error).__name__}: {error}", FAILURE)
+            name = _name_of_job()
+            print(f"error: {name}: {line}", file=sys.stderr, flush=True)
+            raise SweptJobError(f"{name} failed", status) from None
+
+
+def _is_sweep() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def _name_of_job() -> str:
+    from hydra.core.hydra_config import HydraConfig
+
+    job = HydraConfig.get().job
+    return f"job {job.num} ({job.override_dirname})" if job.override_dirname else f"job {job.num}"
+
+
+def _train(cfgs: DictConfig, trust: bool) -> float | None:
     from hsuanwu.engine.job import run_job
 
-    return run_job(cfgs)
+    return run_job(cfgs, trust)
 
 
 def _check(cfgs: DictConfig) -> None:
     from hsuanwu.engine.build import build_agent, make_env_factory, timeout_seconds
+    from hsuanwu.env.imports import add_current_folder
     from hsuanwu.testing.env_examination import WRONG, cured, examine_env
 
+    add_current_folder()
     factory = make_env_factory(cfgs)
     named = ", ".join(f"{key}={value}" for key, value in cfgs.env.items() if key != "_target_")
     print(f"Checking env: {named}", flush=True)
@@ -182,7 +230,7 @@ def _check(cfgs: DictConfig) -> None:
     findings = [cured(finding, *scales) for finding in examine_env(factory, timeout_seconds=timeout_seconds(cfgs))]
     print(*findings, sep="\n", flush=True)
     if any(finding.verdict == WRONG for finding in findings):
-        sys.exit(_FAILURE)
+        sys.exit(FAILURE)
     print("", *build_agent(cfgs).description, sep="\n", flush=True)
 
 
@@ -192,10 +240,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(result))
         return
+    from hsuanwu.engine.console import digits
+
     for name, label in (("episode_return", "return"), ("episode_length", "length")):
         x = result[name]
         if x["mean"] is not None:
-            print(f"{label}: mean {x['mean']:.2f}, std {x['std']:.2f}, min {x['min']:.2f}, max {x['max']:.2f}")
+            shown = {key: digits(x[key]) for key in ("mean", "std", "min", "max")}
+            print(f"{label}: " + ", ".join(f"{key} {value}" for key, value in shown.items()))
     print(f"episodes: {result['episodes']}")
     if "video" in result:
         print(f"video: {result['video']}")
@@ -227,120 +278,22 @@ def _results(arguments: argparse.Namespace) -> dict[str, Any]:
         raise ConfigurationError(f"--seed: found {arguments.seed}; use 0 or more")
     with _long_imports():
         from hsuanwu.engine.replay import evaluate_run
+        from hsuanwu.engine.run_folder import run_named
+        from hsuanwu.engine.trust import is_own
+        from hsuanwu.env.imports import add_current_folder
+    if arguments.trust or is_own(run_named(arguments.run_dir)[0]):
+        # else it may be the stranger's: a module there would be taken for one that is not installed
+        add_current_folder()
     return evaluate_run(
         arguments.run_dir,
         arguments.episodes,
         arguments.seed,
         best=arguments.best,
+        trust=arguments.trust,
         deterministic=not arguments.stochastic,
         video_dir=arguments.video,
     )
 
 
-class _JobFailedError(BaseException):
-    """A job raised the exception that is the cause of this one."""
-
-
-def _run(command: Callable[[], Any], how_to_go_on: str = "") -> None:
-    """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
-    threads = set(threading.enumerate())
-    forget_signals()
-    forget_handlers_in_forks()
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-    show_warnings(_show_warning)
-    status: Any = 0
-    try:
-        with _streams_kept_open():
-            _run_or_exit(command, how_to_go_on)
-    except SystemExit as error:
-        status = error.code
-        raise
-    finally:
-        show_warnings(None)
-        if sys.exc_info()[0] in (None, SystemExit):
-            _leave_threads_behind(set(threading.enumerate()) - threads, status)
-
-
-def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
-    try:
-        try:
-            command()
-        except _JobFailedError as failure:
-            raise failure.__cause__ or failure from None
-    except BrokenPipeError:  # whoever read our output has gone, `| head` say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_FAILURE)
-    except KeyboardInterrupt:
-        _exit(f"interrupted{how_to_go_on}", _SIGNAL + signal.SIGINT)
-    except Terminated:
-        _exit(f"terminated{how_to_go_on}", _SIGNAL + signal.SIGTERM)
-    except Exception as error:
-        verdict = _verdict(error)
-        if verdict is None:
-            raise
-        _exit(*verdict)
-
-
-def _verdict(error: Exception) -> tuple[str, int] | None:
-    """Return the line and the exit status for what the user can mend or has to know; None for a fault of ours."""
-    if isinstance(error, ConfigurationError):
-        return str(error), _USAGE
-    if isinstance(error, OSError) and error.errno == errno.EBADF:
-        return "a file of the run was closed: code of an environment closes files that it did not open", _FAILURE
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from hsuanwu.engine.hydra_errors import NULL_GROUP, explain
-    from hsuanwu.runtime.transport import ActorError
-
-    if isinstance(error, (HydraException, OmegaConfBaseException)) or str(error).startswith(NULL_GROUP):
-        return explain(error), _USAGE
-    failures = (ActorError, EnvironmentFault, FloatingPointError, TimeoutError)
-    return (str(error), _FAILURE) if isinstance(error, failures) else None
-
-
-def _terminate(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the clean-up run
-    raise_for_signal(Terminated())
-
-
-def _interrupt(*_: object) -> None:
-    raise_for_signal(Interrupted())
-
-
-def _show_warning(text: str) -> None:
-    """Show what an environment's author should know as one line."""
-    print(f"warning: {text}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _streams_kept_open() -> Iterator[None]:
-    """Keep standard output and error, as they are now, from being closed or exchanged by code of an environment."""
-    streams = sys.stdout, sys.stderr
-    for stream in streams:
-        with suppress(AttributeError):  # it is none of Python's own
-            stream.close = stream.flush  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = streams
-        for stream in streams:
-            with suppress(AttributeError):
-                del stream.close
-
-
-def _leave_threads_behind(threads: set[threading.Thread], status: Any) -> None:
-    """End the process although threads go on that an environment has started: Python would wait for them for ever."""
-    names = sorted(thread.name for thread in threads if not thread.daemon)
-    if names:
-        _show_warning(f"a thread that an environment has started still runs, and is left behind: {', '.join(names)}")
-        sys.stdout.flush()
-        os._exit(status if isinstance(status, int) else _FAILURE)
-
-
-def _exit(message: str, status: int) -> None:
-    sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.exit(status)
+if __name__ == "__main__":
+    train()

@@ -14,6 +14,7 @@ import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from hsuanwu import cli
+from hsuanwu.command import run_command
 from hsuanwu.runtime import fork_server
 from tests.waiting import PATIENCE
 
@@ -90,10 +91,10 @@ BAD = {
     "learner.use_lstm=true policy=feed_forward": ["learner.use_lstm", "FeedForwardPolicy", "no recurrent state"],
     "+learner.discuont=0.9": ["learner.discuont", "unknown key", "'learner.discount'"],
     "+totl_steps=3": ["totl_steps", "'total_steps'"],
-    "encoder=null": ["group", "null", "~encoder"],
+    "encoder=null": ["encoder: ", "null", "~encoder"],
     "lr=0.1": ["lr: unknown key", "'learner.lr'"],
     "env.kwargs=3": ["env.kwargs", "int", "a mapping"],
-    "total_steps=1e5": ["total_steps", "whole number", "100_000"],
+    "total_steps=1.5": ["total_steps", "whole number"],
     "stagger_steps=20": ["stagger_steps", "20", "env.native_vector=false"],
     "learner.discount=2": ["learner.discount", "2.0", "[0, 1]"],
     "learner=impalla": ["learner", "'impalla'", "impala"],
@@ -114,7 +115,7 @@ BAD = {
     "env.kwargs.size=1": ["env.kwargs", "size"],
     "device=cuda:7": ["device", "'cuda:7'", "cpu"],
     "encoder=mnih_cnn": ["encoder", "36 x 36", "(4,)"],
-    "encoder.hidden_dims=[3]": ["encoder.hidden_dims", "encoder=<one of mlp>"],
+    "encoder.hidden_dims=[3]": ["encoder.hidden_dims", "encoder=mlp"],
     "encoder=mlp encoder.hidden_dims=32": ["encoder.hidden_dims", "int", "a list"],
     "encoder._target_=my.Encoder": ["encoder._target_", "encoder={_target_"],
     "encoder={_target_:hsuanwu.xploit.encoder.MlpEncoder,widht:3}": ["encoder", "MlpEncoder", "widht"],
@@ -310,7 +311,7 @@ def test_signals_wait_until_imports_are_over(command, number):
         reached.append("went on")
 
     try:
-        status, _, err = command(lambda: cli._run(interrupted))
+        status, _, err = command(lambda: run_command(interrupted))
     finally:
         signal.signal(signal.SIGTERM, handler)
     assert status == 128 + number and err.count("\n") == 1
@@ -378,3 +379,78 @@ def test_no_fork_server_where_no_core_is_free(command, monkeypatch):
 def test_no_fork_server_is_left(command, overrides):
     command(cli.train, *overrides, "eval_episodes=0")
     assert fork_server._SERVER._forkserver_pid is None
+
+
+def test_a_job_that_fails_is_told_and_the_others_run(command, tmp_path):
+    status, out, err = command(cli.train, "-m", *SMALL, "learner.lr=1e-3,-1,2e-3", "run_dir=sweep", "seed=3")
+    assert status == 2 and out.count("Run folder: sweep/") == 2
+    assert "error: job 1 (" in err and "learner.lr: found -1" in err
+    assert err.splitlines()[-1].startswith("error: job 1 (") and "as told above" in err
+    table = (tmp_path / "sweep" / "sweep.csv").read_text().splitlines()
+    assert table[0] == "job,run_dir,overrides,mean_return" and len(table) == 4
+    rows = [row.split(",") for row in table[1:]]
+    assert [row[:2] for row in rows] == [["0", "sweep/0"], ["1", "sweep/1"], ["2", "sweep/2"]]
+    assert "learner.lr=2e-3" in rows[2][2] or "learner.lr=0.002" in rows[2][2]
+    assert rows[1][3] == "failed" and float(rows[0][3]) > 0 and float(rows[2][3]) > 0
+
+
+def test_a_sweep_that_was_cut_off_is_taken_up_by_one_command(command, tmp_path):
+    arguments = ["-m", *SMALL, "seed=1,2", "run_dir=sweep", "transport=local"]
+    assert command(cli.train, *arguments)[0] == 0
+    shutil.rmtree(tmp_path / "sweep" / "1")
+    status, out, err = command(cli.train, *arguments, "total_steps=2000", "resume=true")
+    assert status == 0, err
+    assert "more, " in out and out.count("Run folder: sweep/") == 2
+    assert (tmp_path / "sweep" / "1" / "config.yaml").exists()
+
+
+def test_one_command_can_be_requeued(command, tmp_path):
+    arguments = [*SMALL, "run_dir=run", "resume=auto", "total_steps=600"]
+    outputs = [command(cli.train, *arguments) for _ in range(2)]
+    assert [status for status, *_ in outputs] == [0, 0]
+    assert "Nothing was left to train" in outputs[1][1]
+    starts = [json.loads(line) for line in (tmp_path / "run" / "starts.jsonl").read_text().splitlines()]
+    assert len(starts) == 2 and starts[0]["from_step"] == 0 < starts[1]["from_step"]
+    assert "resume=auto" in starts[0]["command"] and {"hsuanwu", "python", "torch"} <= set(starts[0]["versions"])
+    spaces = json.loads((tmp_path / "run" / "spaces.json").read_text())
+    assert spaces["action_space"]["type"] == "Discrete"
+
+
+def test_what_a_run_goes_on_with_that_is_other_than_before_is_said(command):
+    command(cli.train, *SMALL, "run_dir=run")
+    _, out, _ = command(cli.train, "run_dir=run", "resume=true", "total_steps=3000", "learner.lr=1e-4")
+    assert "Other than before: total_steps: " in out and "Other than before: learner.lr: 0.0006, now 0.0001" in out
+
+
+@pytest.mark.parametrize("function", [cli.train, cli.evaluate, cli.plot, cli.check])
+def test_the_version_is_told(command, function):
+    assert command(function, "--version") == (0, "hsuanwu 0.1.0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--seed", "2"], "error: --seed: write seed=2, without dashes"),
+        (["learner.lr", "1e-3"], "error: learner.lr: write learner.lr=1e-3, without spaces"),
+        (["run_dir=lr=1e-3"], "error: run_dir: found 'lr=1e-3'; quote it: 'run_dir=\"lr=1e-3\"'"),
+        (["run_dir=mein Läufe/é"], "error: run_dir: found 'mein Läufe/é'; quote it: 'run_dir=\"mein Läufe/é\"'"),
+        (["resume=[1"], "error: resume: found '[1'; a bracket is missing"),
+        (["seed=1,2,3"], "error: seed: found several values, 1,2,3; add -m to run each of them"),
+        (["learner.lr=${nope}"], "error: ${nope}: there is no such key to refer to"),
+        (["learner.learning_rate=1e-3"], "error: learner.learning_rate: unknown key; did you mean 'learner.lr'? "),
+        (["learner.foo=1"], "error: learner.foo: unknown key; learner has "),
+        (["num_envs=4"], "error: num_envs: unknown key; did you mean 'envs_per_actor'? "),
+        (["wandb=true"], "error: wandb: unknown key; there is no such logger"),
+        (
+            ["encoder.hidden_dims=[64]"],
+            "error: encoder.hidden_dims: the chosen encoder has no such key; choose encoder=mlp",
+        ),
+        (["env=gymnasium", "env.id=robot.py:Arm-v0"], "error: env.id: found 'robot.py'; write robot, without .py"),
+        (["policy=[{}]"], "error: policy: found [{}]; choose policy=<one of "),
+    ],
+    ids=str,
+)
+def test_slips_are_one_line(command, tmp_path, arguments, line):
+    status, _, err = command(cli.train, *arguments)
+    assert status == 2 and err.startswith(line) and err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir())

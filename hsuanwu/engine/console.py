@@ -12,6 +12,17 @@ from tqdm import tqdm
 _SECONDS_BETWEEN_LINES = 5.0
 
 
+def digits(value: float) -> str:
+    """Return a return, or another number of the user's scale, with as many digits as tell something.
+
+    Example:
+        >>> digits(1234.56), digits(12.345), digits(0.12345)
+        ('1234.6', '12.35', '0.1235')
+    """
+    size = abs(value)
+    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 1 or not size else f"{value:.4f}"
+
+
 class Console:
     """Lines on standard output, and below them a live bar with rate and remaining time.
 
@@ -37,7 +48,7 @@ class Console:
         """Print the most telling numbers, at most every five seconds."""
         value = line.get("episode_return")
         if value is not None:
-            self._bar.set_postfix_str(f"return {value:.1f}", refresh=False)
+            self._bar.set_postfix_str(f"return {digits(value)}", refresh=False)
         if perf_counter() - self._last_line < _SECONDS_BETWEEN_LINES:
             return
         self._last_line = perf_counter()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 
 from hydra.core.config_store import ConfigStore
+from hydra.errors import OverrideParseException
 
 from hsuanwu.common.errors import nearest
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.config import RUN_KEYS
+from hsuanwu.engine.slips import OTHER_WORDS
 
 NULL_GROUP = "Config group override must be"
 """How the message of a ValueError begins that Hydra raises for ``encoder=null``."""
 
+_AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=([^']*)'")
+_NO_SUCH_KEY = re.compile(r"Interpolation key '([^']+)' not found")
 _UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in")
 _OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
 _NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
@@ -31,6 +35,12 @@ _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or 
 def explain(error: Exception) -> str:
     """Return one line for an exception that Hydra or omegaconf raised over a user's configuration."""
     text = _whole_text(error)
+    if isinstance(error, OverrideParseException):
+        return _explain_grammar(error.override)
+    if found := _AMBIGUOUS.search(text):
+        return f"{found[1]}: found several values, {found[2]}; add -m to run each of them"
+    if found := _NO_SUCH_KEY.search(text):
+        return f"${{{found[1]}}}: there is no such key to refer to; run-level keys: {', '.join(RUN_KEYS)}"
     if text.startswith(NULL_GROUP):
         return "a group was set to null; ~encoder, say, leaves out what a recipe chose for it"
     if found := _NO_OPTION.search(text):
@@ -43,6 +53,16 @@ def explain(error: Exception) -> str:
         key = full_key[1] if full_key else override[1] if override else "configuration"
         return _explain_key(key)
     return " ".join(text.split())
+
+
+def _explain_grammar(override: str) -> str:
+    """Return what to write instead of an override that Hydra's grammar has no place for."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override}: write key=value, without spaces"
+    if any(value.count(left) != value.count(right) for left, right in ("[]", "{}", "()")):
+        return f"{key}: found {value!r}; a bracket is missing, or quote it: '{key}=\"{value}\"'"
+    return f"{key}: found {value!r}; quote it: '{key}=\"{value}\"'"
 
 
 def _explain_value(text: str) -> str | None:
@@ -86,17 +106,29 @@ def _explain_key(key: str) -> str:
             return f"{key}: no {group} is chosen yet; write '{group}={{_target_: my_module.MyClass}}'"
         known = sorted(f"{group}.{field}" for field in _fields(group))
         if key in known:
-            having = ", ".join(_having(group, rest))
-            return f"{key}: the chosen {group} has no such key; choose {group}=<one of {having}>"
-        return f"{key}: unknown key; {nearest(key, known)}{group} has {', '.join(known)}"
+            having = _having(group, rest)
+            right = having[0] if len(having) == 1 else f"<one of {', '.join(having)}>"
+            return f"{key}: the chosen {group} has no such key; choose {group}={right}"
+        return f"{key}: unknown key; {_meant(rest, group)}{group} has {', '.join(known)}"
     return explain_run_key(key)
 
 
 def explain_run_key(key: str) -> str:
     """Return one line for a run-level key that there is not."""
     known = [*RUN_KEYS, *KINDS, "experiment"]
-    meant = next((f"did you mean '{group}.{key}'? " for group in KINDS if key in _fields(group)), nearest(key, known))
+    if key in ("wandb", "mlflow", "tensorboard", "logger"):
+        return f"{key}: unknown key; there is no such logger, TensorBoard's file and metrics.jsonl are always written"
+    meant = next((f"did you mean '{group}.{key}'? " for group in KINDS if key in _fields(group)), _meant(key))
     return f"{key}: unknown key; {meant}run-level keys: {', '.join(known)}"
+
+
+def _meant(key: str, group: str | None = None) -> str:
+    """Return ``"did you mean 'x'? "`` for a word of other libraries, or the nearest one of ours; else nothing."""
+    if key in OTHER_WORDS:
+        return f"did you mean '{OTHER_WORDS[key]}'? "
+    if group is None:
+        return nearest(key, [*RUN_KEYS, *KINDS, "experiment"])
+    return nearest(key, sorted(_fields(group))).replace("'", f"'{group}.", 1)
 
 
 def _fields(group: str, name: str | None = None) -> set[str]:

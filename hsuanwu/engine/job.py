@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from termcolor import colored
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS
 from hsuanwu.engine.bottleneck import shares_in_words
-from hsuanwu.engine.config import RUN_KEYS, resumed
+from hsuanwu.engine.build import check_choice
+from hsuanwu.engine.config import RUN_KEYS, differences, resumed
+from hsuanwu.engine.console import digits
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain_run_key
-from hsuanwu.engine.run_folder import RunFolder, check_run_folder
+from hsuanwu.engine.run_folder import RunFolder, check_run_folder, will_resume
+from hsuanwu.engine.sweep import FAILED, note_job
+from hsuanwu.engine.trust import check_trusted, is_own
+from hsuanwu.env.imports import add_current_folder
 
 
-def run_job(cfgs: DictConfig) -> float | None:
+def run_job(cfgs: DictConfig, trust: bool = False) -> float | None:
     """Train with a configuration that Hydra has composed, evaluate, draw the learning curve and print a summary.
+
+    Args:
+        cfgs: the configuration.
+        trust: run what the configuration of a run that goes on names, although a stranger may have written it.
 
     Returns:
         The mean return of the evaluation, for sweepers; None without one.
     """
-    trainer = DistributedTrainer(_settled(cfgs))
+    is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    run_dir, outcome = None, FAILED
+    try:
+        settled = _settled(cfgs, trust, is_sweep)
+        run_dir = settled.run_dir
+        result, folder = _run(settled)
+        run_dir, outcome = str(folder.path), "" if result is None else f"{result:g}"
+        return result
+    finally:
+        if is_sweep:
+            note_job(run_dir, outcome)
+
+
+def _run(cfgs: DictConfig) -> tuple[float | None, RunFolder]:
+    trainer = DistributedTrainer(cfgs)
     steps, updates = trainer.clock.steps, trainer.clock.updates
     summary = trainer.train()
     trained, in_all = summary["steps"] - steps, f" more, {summary['steps']:,} in all," if steps else ""
@@ -43,26 +65,39 @@ def run_job(cfgs: DictConfig) -> float | None:
     result = evaluation.to_dict()["episode_return"] if evaluation is not None else None
     if evaluation is not None and result is not None and evaluation.returns:
         print(
-            f"Mean return over {len(evaluation.returns)} evaluation episodes: {result['mean']:.1f} "
-            f"(std {result['std']:.1f}, min {result['min']:.1f}, max {result['max']:.1f})",
+            f"Mean return over {len(evaluation.returns)} evaluation episode{'s'[: len(evaluation.returns) - 1]}: "
+            f"{digits(result['mean'])} (std {digits(result['std'])}, min {digits(result['min'])}, "
+            f"max {digits(result['max'])})",
             flush=True,
         )
-    _draw(trainer.folder)
+    trainer.draw()
     print(f"Run folder: {trainer.folder.path}", flush=True)
-    return result["mean"] if result is not None else None
+    return result["mean"] if result is not None else None, trainer.folder
 
 
-def _settled(cfgs: DictConfig) -> DictConfig:
+def _settled(cfgs: DictConfig, trust: bool, is_sweep: bool) -> DictConfig:
     """Return the configuration with the folder of this job, and with the settings of the run that it goes on with."""
+    check_choice(cfgs, "resume")
     hydra_config = HydraConfig.get()
     _check_added(hydra_config.overrides.task)
-    if hydra_config.mode == RunMode.MULTIRUN and cfgs.run_dir is not None:
-        with open_dict(cfgs):
-            cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
-    if cfgs.resume:
-        check_run_folder(cfgs)
-        return resumed(cfgs, hydra_config.overrides.task)
-    return cfgs
+    if is_sweep and cfgs.run_dir is not None:
+        cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
+    cfgs.resume = will_resume(cfgs, is_sweep)
+    if not cfgs.resume:
+        add_current_folder()
+        return cfgs
+    check_run_folder(cfgs)
+    folder = RunFolder(Path(cfgs.run_dir))
+    saved = folder.load_config()
+    if not trust:
+        check_trusted(folder, saved, "run_dir")
+    if trust or is_own(folder):
+        # else it may be the stranger's: a module there would be taken for one that is not installed
+        add_current_folder()
+    settings = resumed(cfgs, saved, hydra_config.overrides.task)
+    for line in differences(folder.load_config(), settings):
+        print(f"Other than before: {line}")
+    return settings
 
 
 def _check_added(overrides: Sequence[str]) -> None:
@@ -72,11 +107,3 @@ def _check_added(overrides: Sequence[str]) -> None:
         name = key.lstrip("+").partition(".")[0].partition("@")[0]
         if key.startswith("+") and name not in (*RUN_KEYS, *KINDS, "experiment"):
             raise ConfigurationError(explain_run_key(name))
-
-
-def _draw(folder: RunFolder) -> None:
-    # matplotlib takes as long to import as some runs take to train: the result stands before
-    from hsuanwu.engine.plot import learning_curve
-
-    with suppress(ConfigurationError):  # no episode has ended yet: nothing to draw
-        learning_curve([folder.path], folder.learning_curve)

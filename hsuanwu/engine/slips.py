@@ -1,0 +1,121 @@
+"""What people type who come from other command lines and other libraries, answered with what it is called here."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.registry import KINDS, options
+from hsuanwu.engine.config import RunConfig
+
+_FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
+_FLAGS |= {"--shell-completion", "-sc"}
+_FLAGS_WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"}
+_FLAGS_WITH_VALUE |= {"--config-dir", "-cd", "--info", "-i", "--experimental-rerun"}
+_WHOLE = re.compile(r"\d[\d_]*(?:\.\d*)?[eE]\+?\d+")
+_NO_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?|true|false|\[.*", re.IGNORECASE)
+
+OTHER_WORDS: Mapping[str, str] = {
+    "adam_eps": "learner.eps",
+    "algorithm": "learner",
+    "cuda": "device=cuda",
+    "discount_factor": "learner.discount",
+    "entropy_coef": "learner.ent_coef",
+    "entropy_coeff": "learner.ent_coef",
+    "env_id": "env.id",
+    "env_name": "env.id",
+    "epochs": "updates_per_batch",
+    "frame_stack": "env.frame_stack",
+    "gamma": "learner.discount",
+    "gpu": "device=cuda",
+    "grad_clip": "learner.max_grad_norm",
+    "hidden_size": "encoder.hidden_dims",
+    "hidden_sizes": "encoder.hidden_dims",
+    "learning_rate": "learner.lr",
+    "log_dir": "run_dir",
+    "logdir": "run_dir",
+    "max_steps": "total_steps",
+    "n_envs": "envs_per_actor",
+    "n_epochs": "updates_per_batch",
+    "n_steps": "rollout_length",
+    "net_arch": "encoder.hidden_dims",
+    "num_envs": "envs_per_actor",
+    "num_steps": "rollout_length",
+    "num_workers": "num_actors",
+    "optimizer": "learner.optimizer",
+    "output_dir": "run_dir",
+    "save_interval": "checkpoint_interval",
+    "timesteps": "total_steps",
+    "total_timesteps": "total_steps",
+    "unroll_length": "rollout_length",
+    "value_coef": "learner.baseline_coef",
+    "vf_coef": "learner.baseline_coef",
+}
+"""What a key is called in other libraries, and what it is called here."""
+
+
+def checked(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of ``hsuanwu-train`` as Hydra takes them.
+
+    Raises:
+        ConfigurationError: if one is no override and no flag; the line shows what to write.
+    """
+    return [_taken(argument) for argument in _overrides_checked(list(arguments))]
+
+
+def _overrides_checked(arguments: list[str]) -> Iterator[str]:
+    rest = iter(range(len(arguments)))
+    for index in rest:
+        argument, following = arguments[index], arguments[index + 1 : index + 2]
+        name = argument.partition("=")[0]
+        yield argument
+        if argument in _FLAGS:
+            continue
+        if name in _FLAGS_WITH_VALUE:
+            if "=" not in argument and following:
+                yield arguments[next(rest)]
+            continue
+        if argument.startswith("-"):
+            value = argument.partition("=")[2] or (following[0] if following and "=" not in following[0] else "VALUE")
+            raise ConfigurationError(f"{argument}: write {name.lstrip('-').replace('-', '_')}={value}, without dashes")
+        if "=" not in argument and not argument.startswith("~"):
+            pair = f"{argument}={following[0]}" if following and "=" not in following[0] else "key=value"
+            if following[:1] == ["="]:
+                pair = f"{argument}={''.join(arguments[index + 2 : index + 3])}"
+            raise ConfigurationError(f"{argument}: write {pair}, without spaces")
+
+
+def _taken(argument: str) -> str:
+    """Return an override in the form that Hydra takes, or refuse it where Hydra's words would not help."""
+    key, equals, value = argument.partition("=")
+    plain = key.lstrip("+~").partition("@")[0]
+    if not equals:
+        return argument
+    if value.strip() == "???":
+        raise ConfigurationError(f"{plain}: found ???; write a value")
+    if plain in (*KINDS, "experiment") and not key.startswith("~"):
+        _check_group(plain, value)
+    if plain in _whole_keys() and all(_WHOLE.fullmatch(part) for part in value.split(",")):
+        return f"{key}={','.join(map(_whole, value.split(',')))}"
+    return argument
+
+
+def _check_group(group: str, value: str) -> None:
+    """Check that a group is given a name, or the keys of a class; several names in a sweep."""
+    known = f"; choose {group}=<one of {', '.join(options(group))}>" if group in KINDS else ""
+    if value == "null":
+        raise ConfigurationError(f"{group}: found null; ~{group} leaves out what a recipe chose for it{known}")
+    if _NO_NAME.fullmatch(value):
+        raise ConfigurationError(f"{group}: found {value}{known or '; use the name of a recipe'}")
+
+
+def _whole_keys() -> set[str]:
+    return {field.name for field in dataclasses.fields(RunConfig) if "int" in str(field.type)}
+
+
+def _whole(text: str) -> str:
+    """Return a whole number without its exponent: 1e6 is meant beyond doubt."""
+    number = float(text.replace("_", ""))
+    return str(int(number)) if number.is_integer() else text

@@ -1,0 +1,37 @@
+"""The table of a sweep: a row for each job."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from hsuanwu.engine.append_file import AppendFile
+
+_HEAD = ["job", "run_dir", "overrides", "mean_return"]
+FAILED = "failed"
+
+
+def note_job(run_dir: str | None, result: str) -> None:
+    """Append a row to ``sweep.csv``: beside the folders of the jobs, or in Hydra's record where they lie apart.
+
+    Args:
+        run_dir: of the job; None where it did not come so far.
+        result: the mean return of its evaluation, nothing, or ``FAILED``.
+    """
+    hydra_config = HydraConfig.get()
+    together = (
+        hydra_config.job.num is not None and run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
+    )
+    place = Path(run_dir or "").parent if together else Path(hydra_config.sweep.dir)
+    place.mkdir(parents=True, exist_ok=True)
+    table, text = place / "sweep.csv", io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if not table.exists():
+        writer.writerow(_HEAD)
+    writer.writerow([hydra_config.job.num, run_dir or "", " ".join(hydra_config.overrides.task), result])
+    file = AppendFile(table)
+    file.write(text.getvalue())
+    file.close()
