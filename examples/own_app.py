@@ -18,6 +18,7 @@ def main(cfgs: DictConfig) -> None:
     trainer = DistributedTrainer(cfgs)
     print(trainer.train())
     print(trainer.test(episodes=20).to_dict())
+    trainer.draw()
 
 
 if __name__ == "__main__":  # actors are processes that import this file again

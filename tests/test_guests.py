@@ -183,11 +183,33 @@ def test_files_that_are_closed_cost_one_line_at_most(tmp_path):
 def test_signals_end_what_was_forked_and_then_the_run(tmp_path):
     """The handler of a run is not that of a process which an environment has forked from it."""
     (tmp_path / "forks.py").write_text(
-        "import os, signal\nfrom hsuanwu import cli\n\n\ndef command():\n    pid = os.fork()\n"
+        "import os, signal\nfrom hsuanwu.command import run_command\n\n\ndef command():\n    pid = os.fork()\n"
         "    if not pid:\n        assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
         "        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n        os._exit(3)\n"
-        "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n\n\ncli._run(command)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n\n\nrun_command(command)\n"
     )
     done = subprocess.run([sys.executable, tmp_path / "forks.py"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.split() == ["True", str(-signal.SIGTERM)] and done.stderr == ""
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path):
+    for name in ("train", "evaluate", "plot", "check"):
+        gone = tmp_path / name
+        gone.mkdir()
+        code = (
+            f"import os, sys; os.rmdir({str(gone)!r}); sys.argv[1:] = ['r']; from hsuanwu.cli import {name}; {name}()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=gone, capture_output=True, text=True, timeout=PATIENCE)
+        assert (
+            done.returncode == 2 and done.stderr == "error: the current folder is gone; change to one that is there\n"
+        )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_streams_that_are_closed_cost_nothing(tmp_path, closed):
+    (tmp_path / "guest.py").write_text(MODULE)
+    command = f"{sys.executable} -c 'from hsuanwu.cli import train; train()' {' '.join(SMALL)} transport=local {closed}"
+    variables = {**os.environ, "WHAT": "", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, timeout=PATIENCE, env=variables, capture_output=True)
+    assert done.returncode == 0 and (tmp_path / "r" / "learning_curve.png").exists(), done.stderr

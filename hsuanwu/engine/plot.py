@@ -13,12 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, warn_of_run
+from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
 
 Curve = tuple[Array, Array]
 """Environment steps and the episode returns seen there, ``[N]`` each; steps increase strictly."""
 
+_LARGEST, _SAME_LENGTH = 1e300, 0.2
 _GRID_POINTS = 200
 _SMOOTHING_FRACTION = 0.05
 
@@ -41,6 +43,10 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
     if not run_dirs:
         raise ConfigurationError("RUN_DIR: found none; name at least one run folder")
     curves = [_read_curve(Path(run_dir)) for run_dir in run_dirs]
+    names = [_env_of(Path(run_dir)) for run_dir in run_dirs]
+    if len(curves) > 1:
+        _common_grid(curves)
+        _warn_of_differences(run_dirs, curves, names)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     endings = canvas.get_supported_filetypes()
@@ -49,11 +55,14 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
     axes = figure.add_subplot()
     if len(curves) == 1:
         _draw_run(axes, curves[0])
-        axes.set_title(f"Learning curve of {Path(run_dirs[0]).resolve().name}")
+        folder = Path(run_dirs[0]).resolve().name
+        axes.set_title(f"{names[0]}: {folder}" if names[0] else f"Learning curve of {folder}")
     else:
         _draw_runs(axes, curves)
-        axes.set_title(f"Learning curve over {len(curves)} runs")
+        of_what = f" of {names[0]}" if names[0] and len(set(names)) == 1 else ""
+        axes.set_title(f"Learning curve{of_what} over {len(curves)} runs")
     axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.set_ylabel("undiscounted episode return")
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
@@ -62,6 +71,28 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
         figure.savefig(output, dpi=150)
     except OSError as error:
         raise ConfigurationError(f"-o: {output} cannot be written ({error.strerror})") from error
+
+
+def _env_of(run_dir: Path) -> str:
+    """Return what the environment of a run is called; an empty string if its folder does not say."""
+    folder = RunFolder(run_dir)
+    try:
+        return env_name(folder.load_config().get("env") or {})
+    except (ConfigurationError, AttributeError):
+        return ""
+
+
+def _warn_of_differences(run_dirs: Sequence[Path], curves: Sequence[Curve], names: Sequence[str]) -> None:
+    """Say what a mean over several runs leaves out, and whether they are no repetitions of one another."""
+    if len(set(names)) > 1:
+        found = ", ".join(
+            f"{run_dir} of {name or 'an unknown one'}" for run_dir, name in zip(run_dirs, names, strict=True)
+        )
+        warn_of_run(f"the runs are of different environments, and no repetitions: {found}")
+    ends = [steps[-1] for steps, _ in curves]
+    if min(ends) < (1 - _SAME_LENGTH) * max(ends):
+        short = run_dirs[int(np.argmin(ends))]
+        warn_of_run(f"{short} ends at step {min(ends):,.0f}, others go on to {max(ends):,.0f}: the mean ends with it")
 
 
 def _read_curve(run_dir: Path) -> Curve:
@@ -102,8 +133,11 @@ def _read_point(line: str, place: str) -> tuple[float, float] | None:
         value = row.get("episode_return")
         if value is None or not math.isfinite(value):
             return None
-        return float(row["step"]), float(value)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        point = float(row["step"]), float(value)
+        if max(map(abs, point)) > _LARGEST:
+            raise ValueError(f"{max(point, key=abs):g} is too large to be drawn")
+        return point
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         if not line.endswith("\n"):
             return None  # the run was stopped while it wrote its last line
         raise ConfigurationError(
@@ -114,8 +148,10 @@ def _read_point(line: str, place: str) -> tuple[float, float] | None:
 def _draw_run(axes: Axes, curve: Curve) -> None:
     steps, returns = curve
     window = _window(len(returns))
-    axes.plot(steps, returns, color="C0", linewidth=0.8, alpha=0.4, marker=_marker(returns), label="as logged")
-    axes.plot(steps, _smoothed(returns), color="C0", linewidth=2, label=f"moving average of {window} points")
+    alpha = 0.4 if window > 1 else 1.0
+    axes.plot(steps, returns, color="C0", linewidth=0.8, alpha=alpha, marker=_marker(returns), label="as logged")
+    if window > 1:
+        axes.plot(steps, _smoothed(returns), color="C0", linewidth=2, label=f"moving average of {window} points")
 
 
 def _draw_runs(axes: Axes, curves: Sequence[Curve]) -> None:

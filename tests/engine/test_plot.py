@@ -8,7 +8,7 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, RunWarning
 from hsuanwu.engine import plot
 
 
@@ -167,3 +167,31 @@ def test_refuses_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"-o: .*curve.png cannot be written \(File exists\)"):
         plot.learning_curve([run], tmp_path / "file" / "curve.png")
+
+
+def test_what_a_mean_leaves_out_is_told(tmp_path):
+    runs = []
+    for name, last in (("a", 100), ("b", 100), ("short", 20)):
+        runs.append(write_run(tmp_path / name, rows_of(list(range(1, last)), [1.0] * (last - 1))))
+    with pytest.warns(RunWarning, match=r"short ends at step 19, others go on to 99: the mean ends with it"):
+        plot.learning_curve(runs, tmp_path / "curve.png")
+
+
+def test_runs_of_different_environments_are_no_repetitions(tmp_path):
+    runs = []
+    for name in ("CartPole-v1", "Acrobot-v1"):
+        runs.append(write_run(tmp_path / name, rows_of([1, 2], [1.0, 2.0])))
+        (tmp_path / name / "config.yaml").write_text(f"env: {{_target_: x, id: {name}}}\n")
+    with pytest.warns(RunWarning, match="of different environments, and no repetitions: .*CartPole-v1.*Acrobot-v1"):
+        plot.learning_curve(runs, tmp_path / "curve.png")
+
+
+@pytest.mark.parametrize(
+    "line", ['{"step": 1, "episode_return": 1e308}', "[" * 100_000, '{"step": 1e305, "episode_return": 1}']
+)
+def test_absurd_lines_are_told_with_their_number(tmp_path, line):
+    run = write_run(tmp_path / "a", rows_of([1, 2], [1.0, 2.0]))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(ConfigurationError, match=r"metrics.jsonl, line 3: "):
+        plot.learning_curve([run], tmp_path / "curve.png")
