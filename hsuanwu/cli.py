@@ -159,10 +159,10 @@ def _compose(run: Callable[[DictConfig], float | None]) -> None:
 
 
 class _Job:
-    """What Hydra calls for each job, in this process, or in another one that a launcher has started.
+    """The task function of each Hydra job, called in this process or in one that a launcher started.
 
-    Of a single job, whatever it raises passes by Hydra. A job of a sweep that fails is told at once, and is a failed
-    job to Hydra: the others run.
+    Exceptions of a single job bypass Hydra. In a sweep, the error of a failed job is printed at once and Hydra counts
+    the job as failed; the other jobs still run.
     """
 
     def __init__(self, run: Callable[[DictConfig], float | None], held: HeldInterrupts) -> None:

@@ -1,4 +1,4 @@
-"""How a command runs and ends: signals, streams, what the user can mend in one line, and the exit status."""
+"""Running a command: signal handling, standard streams, one-line errors and exit statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USAGE, FAILURE, SIGNAL = 2, 1, 128
 """Exit statuses: a mistake in what was asked for, a run that failed, and what a signal's number is added to."""
 
 _LEAST_SECONDS = 1.5
-"""What an orderly end is given after Ctrl-C has come again."""
+"""Seconds that an orderly shutdown may still take after a second Ctrl-C."""
 _leave = os._exit
 
 
@@ -37,7 +37,7 @@ class SweptJobError(RuntimeError):
 
 
 def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
-    """Run a command; what the user can mend becomes one line on standard error and exit status 2."""
+    """Run a command; an error that the user can fix is printed as one line on standard error, with exit status 2."""
     _fill_streams()
     threads = set(threading.enumerate())
     show_warnings(_show_warning)
@@ -83,7 +83,7 @@ def _check_folder() -> None:
 
 
 def verdict_of(error: Exception) -> tuple[str, int] | None:
-    """Return the line and the exit status for what the user can mend or has to know; None for a fault of ours."""
+    """Return the error line and the exit status of an expected error; None for an internal error."""
     if isinstance(error, SweptJobError):
         return f"{error.text}, as told above", error.status
     if isinstance(error, ConfigurationError):

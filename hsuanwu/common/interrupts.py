@@ -54,7 +54,7 @@ def is_interruption(error: BaseException) -> bool:
 
 
 class _Ending:
-    """What this process, if it lets signals raise something, knows of its end.
+    """The state of this process's shutdown, while signals raise exceptions.
 
     Args:
         at_once: what is done when Ctrl-C comes again.
@@ -167,7 +167,7 @@ def is_urgent() -> bool:
 
 
 class HeldInterrupts:
-    """What has arrived while signals were held back, and a way to let them through for a while."""
+    """Signals received while they are held back, and a way to let them through temporarily."""
 
     def __init__(self) -> None:
         self._arrived: list[int] = []

@@ -13,7 +13,7 @@ from torch import Tensor
 from hsuanwu.common.errors import ConfigurationError
 
 _SHARED = "/dev/shm"
-_CURE = "use fewer or shorter rollouts (num_actors, envs_per_actor, rollout_length)"
+_SMALLER = "fewer or shorter rollouts (num_actors, envs_per_actor, rollout_length)"
 _ALIGNMENT_BYTES = 64
 
 
@@ -85,13 +85,15 @@ def _allocated(num_bytes: int, shared: bool) -> Tensor:
         _check_shared(num_bytes)
     size = _size_of_machine()
     if size is not None and num_bytes > size:
-        raise ConfigurationError(f"storage: {_shown(num_bytes)} are needed, this machine has {_shown(size)}; {_CURE}")
+        raise ConfigurationError(
+            f"storage: {_shown(num_bytes)} are needed, this machine has {_shown(size)}; use {_SMALLER}"
+        )
     try:
         block = torch.zeros(num_bytes, dtype=torch.uint8)
         return block.share_memory_() if shared else block
     except RuntimeError as error:
         raise ConfigurationError(
-            f"storage: {_shown(num_bytes)} cannot be had ({_first_line(error)}); {_CURE}"
+            f"storage: {_shown(num_bytes)} cannot be allocated ({_first_line(error)}); use {_SMALLER}"
         ) from error
 
 
@@ -107,7 +109,7 @@ def _check_shared(num_bytes: int) -> None:
     if there.f_blocks and num_bytes > free:
         raise ConfigurationError(
             f"transport: {_shown(num_bytes)} of shared memory are needed, and {_SHARED} has {_shown(free)} left; use "
-            f"transport=thread, give it more (docker run --shm-size, say), or {_CURE.removeprefix('use ')}"
+            f"transport=thread, a larger {_SHARED} (docker run --shm-size), or {_SMALLER}"
         )
 
 

@@ -16,7 +16,7 @@ except ImportError:  # a system without POSIX locks: nobody is kept out
     fcntl = None  # type: ignore[assignment]
 
 _held: set[Path] = set()
-"""What this process holds: a lock of the system keeps out other processes alone."""
+"""Lock files held by this process; a POSIX lock only keeps out other processes."""
 
 
 class RunLock:

@@ -1,4 +1,4 @@
-"""What people type who come from other command lines and other libraries, answered with what it is called here."""
+"""Corrections for arguments written in the style of other command lines and other libraries."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OTHER_WORDS: Mapping[str, str] = {
     "value_coef": "learner.baseline_coef",
     "vf_coef": "learner.baseline_coef",
 }
-"""What a key is called in other libraries, and what it is called here."""
+"""Names of keys in other libraries, and the name of each key in Hsuanwu."""
 
 
 def checked(arguments: Sequence[str]) -> list[str]:

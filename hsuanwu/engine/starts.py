@@ -1,4 +1,4 @@
-"""How a run was started: what was typed, with which versions, from which commit."""
+"""A record of each start of a run: command line, package versions and commit."""
 
 from __future__ import annotations
 
