@@ -70,17 +70,18 @@ def best_return(folder: RunFolder) -> float:
     if not (folder.checkpoints / BEST).exists():
         return -math.inf
     try:
-        return _best(folder)
+        return float(_read_best(folder)["eval_episode_return"])
     except DamagedCheckpointError as error:
         warn_of_run(f"{error}; the next evaluation begins a new one")
         return -math.inf
 
 
-def _best(folder: RunFolder) -> float:
-    value = read_checkpoint(folder, BEST).get("eval_episode_return")
+def _read_best(folder: RunFolder) -> dict[str, Any]:
+    state = read_checkpoint(folder, BEST)
+    value = state.get("eval_episode_return")
     if not isinstance(value, (int, float)) or math.isnan(value):
         raise DamagedCheckpointError(f"{folder.checkpoints / BEST}: is damaged (eval_episode_return is {value!r:.80})")
-    return float(value)
+    return state
 
 
 def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any]:
@@ -137,8 +138,7 @@ def load_checkpoint(folder: RunFolder, best: bool = False, name: str | None = No
                 f"{folder.checkpoints}: holds no {BEST}; it is kept where eval_interval has the run evaluated while "
                 "it trains"
             )
-        _best(folder)
-        return read_checkpoint(folder, BEST)
+        return _read_best(folder)
     found = list_checkpoints(folder)
     if not found:
         raise ConfigurationError(f"{folder.checkpoints}: holds no checkpoint; train first, or name the folder of a run")

@@ -46,12 +46,12 @@ def write_checkpoint(folder: RunFolder, name: str, state: Mapping[str, Any], lea
     """
     path = folder.checkpoints / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    old = [_digest(path)] if path.exists() else []
-    before = [digest for digest in recorded_digests(folder).get(name, []) if digest in old]
+    is_recorded = name in recorded_digests(folder) and path.exists()
+    before = [_digest(path.read_bytes())] if is_recorded else []
     # in memory first: torch has other words for a disk that is full
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
-    new = hashlib.sha256(content.getbuffer()).hexdigest()
+    new = _digest(content.getbuffer())
     with replaced(path) as partial:
         partial.write_bytes(content.getbuffer())
         _record(folder, name, [*before, new], leaving)  # both, for as long as either file may have the name
@@ -72,8 +72,9 @@ def read_checkpoint(folder: RunFolder, name: str) -> dict[str, Any]:
     path = folder.checkpoints / name
     check_inside(folder.path, path)
     try:
-        _check_archive(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        _check_archive(path, data)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except ConfigurationError:
         raise
     except OSError as error:
@@ -82,9 +83,9 @@ def read_checkpoint(folder: RunFolder, name: str) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{path}: is torn or no checkpoint ({type(error).__name__})") from error
     if isinstance(state, dict) and type(state.get("format")) is int and state["format"] != FORMAT:
         raise ConfigurationError(f"{path}: has format {state['format']}; this version reads {FORMAT}")
-    if problem := _wrong_content(state, path.stat().st_size):
+    if problem := _wrong_content(state, len(data)):
         raise DamagedCheckpointError(f"{path}: is damaged or no checkpoint ({problem})")
-    if (known := recorded_digests(folder).get(name)) and _digest(path) not in known:
+    if (known := recorded_digests(folder).get(name)) and _digest(data) not in known:
         raise DamagedCheckpointError(f"{path}: is damaged (its sha256 is not the one in {folder.digests.name})")
     return state
 
@@ -112,19 +113,19 @@ def _record(folder: RunFolder, name: str, digests: list[str], leaving: Collectio
         partial.write_text("".join(lines), "ascii")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digest(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path, data: bytes) -> None:
     """Check that a file is an archive as torch writes it: nothing compressed, all sums of its own right."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = archive.infolist()
         if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
             raise DamagedCheckpointError(f"{path}: is no checkpoint ({packed[0]!r:.80} is compressed)")
         if [x for x in entries if x.filename.endswith(".pkl") and x.file_size > _MOST_BYTES_OF_PICKLE]:
             raise DamagedCheckpointError(f"{path}: is no checkpoint (its index is too large)")
-        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        if sum(entry.file_size for entry in entries) > len(data):
             raise DamagedCheckpointError(f"{path}: is no checkpoint (its parts are larger than the file)")
         if (torn := archive.testzip()) is not None:
             raise DamagedCheckpointError(f"{path}: is damaged (the sum of {torn!r:.80} is wrong)")
