@@ -175,8 +175,10 @@ class _Job:
         if self._held is None or os.getpid() != self._process:
             with signals_raised(at_once=end_soon):
                 return self._of_sweep(cfgs)
+        from hsuanwu.engine.sweep import is_sweep
+
         with self._held.let_through():
-            return self._of_sweep(cfgs) if _is_sweep() else self._alone(cfgs)
+            return self._of_sweep(cfgs) if is_sweep() else self._alone(cfgs)
 
     def _alone(self, cfgs: DictConfig) -> float | None:
         try:
@@ -185,6 +187,8 @@ class _Job:
             raise JobFailedError from error
 
     def _of_sweep(self, cfgs: DictConfig) -> float | None:
+        from hsuanwu.engine.sweep import name_of_job
+
         try:
             return self._run(cfgs)
         except Exception as error:
@@ -192,23 +196,9 @@ class _Job:
             if verdict is None:
                 traceback.print_exc()
             line, status = verdict or (f"{type(error).__name__}: {error}", FAILURE)
-            name = _name_of_job()
+            name = name_of_job()
             print(f"error: {name}: {line}", file=sys.stderr, flush=True)
             raise SweptJobError(f"{name} failed", status) from None
-
-
-def _is_sweep() -> bool:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def _name_of_job() -> str:
-    from hydra.core.hydra_config import HydraConfig
-
-    job = HydraConfig.get().job
-    return f"job {job.num} ({job.override_dirname})" if job.override_dirname else f"job {job.num}"
 
 
 def _train(cfgs: DictConfig, trust: bool) -> float | None:

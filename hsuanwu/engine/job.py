@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from termcolor import colored
 
@@ -19,7 +18,7 @@ from hsuanwu.engine.console import digits
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain_run_key
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, will_resume
-from hsuanwu.engine.sweep import FAILED, note_job
+from hsuanwu.engine.sweep import FAILED, is_sweep, note_job
 from hsuanwu.engine.trust import check_trusted, is_own
 from hsuanwu.env.imports import add_current_folder
 
@@ -34,16 +33,16 @@ def run_job(cfgs: DictConfig, trust: bool = False) -> float | None:
     Returns:
         The mean return of the evaluation, for sweepers; None without one.
     """
-    is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    in_sweep = is_sweep()
     run_dir, outcome = None, FAILED
     try:
-        settled = _settled(cfgs, trust, is_sweep)
+        settled = _settled(cfgs, trust, in_sweep)
         run_dir = settled.run_dir
         result, folder = _run(settled)
         run_dir, outcome = str(folder.path), "" if result is None else f"{result:g}"
         return result
     finally:
-        if is_sweep:
+        if in_sweep:
             note_job(run_dir, outcome)
 
 
@@ -64,8 +63,9 @@ def _run(cfgs: DictConfig) -> tuple[float | None, RunFolder]:
         print(f"Nothing was left to train: total_steps={trainer.cfgs.total_steps:,}, and {summary['steps']:,} are done")
     result = evaluation.to_dict()["episode_return"] if evaluation is not None else None
     if evaluation is not None and result is not None and evaluation.returns:
+        count = len(evaluation.returns)
         print(
-            f"Mean return over {len(evaluation.returns)} evaluation episode{'s'[: len(evaluation.returns) - 1]}: "
+            f"Mean return over {count} evaluation {'episode' if count == 1 else 'episodes'}: "
             f"{digits(result['mean'])} (std {digits(result['std'])}, min {digits(result['min'])}, "
             f"max {digits(result['max'])})",
             flush=True,
@@ -75,14 +75,14 @@ def _run(cfgs: DictConfig) -> tuple[float | None, RunFolder]:
     return result["mean"] if result is not None else None, trainer.folder
 
 
-def _settled(cfgs: DictConfig, trust: bool, is_sweep: bool) -> DictConfig:
+def _settled(cfgs: DictConfig, trust: bool, in_sweep: bool) -> DictConfig:
     """Return the configuration with the folder of this job, and with the settings of the run that it goes on with."""
     check_choice(cfgs, "resume")
     hydra_config = HydraConfig.get()
     _check_added(hydra_config.overrides.task)
-    if is_sweep and cfgs.run_dir is not None:
+    if in_sweep and cfgs.run_dir is not None:
         cfgs.run_dir = str(Path(cfgs.run_dir) / str(hydra_config.job.num))
-    cfgs.resume = will_resume(cfgs, is_sweep)
+    cfgs.resume = will_resume(cfgs, in_sweep)
     if not cfgs.resume:
         add_current_folder()
         return cfgs
@@ -95,7 +95,7 @@ def _settled(cfgs: DictConfig, trust: bool, is_sweep: bool) -> DictConfig:
         # else it may be the stranger's: a module there would be taken for one that is not installed
         add_current_folder()
     settings = resumed(cfgs, saved, hydra_config.overrides.task)
-    for line in differences(folder.load_config(), settings):
+    for line in differences(saved, settings):
         print(f"Other than before: {line}")
     return settings
 

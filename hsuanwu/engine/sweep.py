@@ -1,4 +1,4 @@
-"""The table of a sweep: a row for each job."""
+"""Sweeps: whether a job belongs to one, what the job is called, and the table of all jobs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ import io
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from hsuanwu.engine.append_file import AppendFile
 
 _HEAD = ["job", "run_dir", "overrides", "mean_return"]
 FAILED = "failed"
+
+
+def is_sweep() -> bool:
+    """Return whether the current Hydra job is one of a sweep."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def name_of_job() -> str:
+    """Return the number of the current Hydra job and its overrides, ``"job 1 (seed=2)"`` say."""
+    job = HydraConfig.get().job
+    return f"job {job.num} ({job.override_dirname})" if job.override_dirname else f"job {job.num}"
 
 
 def note_job(run_dir: str | None, result: str) -> None:
@@ -22,10 +34,8 @@ def note_job(run_dir: str | None, result: str) -> None:
         result: the mean return of its evaluation, nothing, or ``FAILED``.
     """
     hydra_config = HydraConfig.get()
-    together = (
-        hydra_config.job.num is not None and run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
-    )
-    place = Path(run_dir or "").parent if together else Path(hydra_config.sweep.dir)
+    is_together = run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
+    place = Path(run_dir or "").parent if is_together else Path(hydra_config.sweep.dir)
     place.mkdir(parents=True, exist_ok=True)
     table, text = place / "sweep.csv", io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -120,7 +120,7 @@ class ProcessTransport(Transport):
     def _end_processes(self, seconds: float) -> list[int]:
         """Wait until all have ended; those that do not are told to, and then killed. Return which they were."""
         self._wait(Patience(seconds))
-        hanging = [self._processes.index(process) for process in self._alive()]
+        hanging = [index for index, process in enumerate(self._processes) if process.is_alive()]
         for process in self._alive():
             process.terminate()
         self._wait(Patience(_STOP_SECONDS))
