@@ -16,22 +16,6 @@ from hsuanwu.engine.run_folder import RunFolder
 BITS, CUTS, BLOCKS = 60, 30, 10
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run with three checkpoints."""
-    from hydra import compose, initialize_config_module
-
-    from hsuanwu.engine.config import register_groups
-
-    register_groups()
-    small = ["transport=local", "total_steps=1200", "num_actors=2", "envs_per_actor=4", "batch_size=8"]
-    small += ["rollout_length=10", "feature_dim=8", f"run_dir={tmp_path_factory.mktemp('runs') / 'run'}"]
-    with initialize_config_module("hsuanwu.cfgs", version_base="1.3"):
-        trainer = DistributedTrainer(compose("config", small))
-    trainer.train()
-    return trainer.folder.path
-
-
 @pytest.fixture
 def run(trained, tmp_path):
     """A copy of the run, to be damaged."""

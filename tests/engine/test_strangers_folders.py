@@ -19,21 +19,6 @@ from hsuanwu.engine.trust import check_trusted, is_own
 TOUCH = {"_target_": "pathlib.Path.touch", "self": {"_target_": "pathlib.Path", "_args_": ["it_ran"]}}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    from hydra import compose, initialize_config_module
-
-    from hsuanwu.engine.config import register_groups
-
-    register_groups()
-    small = ["transport=local", "total_steps=200", "num_actors=2", "envs_per_actor=4", "batch_size=8"]
-    small += ["rollout_length=10", "feature_dim=8", f"run_dir={tmp_path_factory.mktemp('runs') / 'run'}"]
-    with initialize_config_module("hsuanwu.cfgs", version_base="1.3"):
-        trainer = DistributedTrainer(compose("config", small))
-    trainer.train()
-    return trainer.folder.path
-
-
 @pytest.fixture
 def strangers(trained, tmp_path, monkeypatch):
     """A copy of the run that nobody has signed; ``evil.py`` and others lie in the current folder."""
