@@ -46,7 +46,8 @@ class ProcessSettings:
             torch.set_num_threads(self._num_threads)
         if torch.is_grad_enabled() != self._has_gradients and torch.is_inference_mode_enabled() == self._is_inference:
             torch.set_grad_enabled(self._has_gradients)
-        np.seterr(**self._numpy_errors)
+        if np.geterr() != self._numpy_errors:
+            np.seterr(**self._numpy_errors)
         sys.stdout, sys.stderr = self._streams
 
 

@@ -83,13 +83,13 @@ def check_rewards(rewards: Array) -> None:
     """Check that rewards are finite, and that float32 can hold them.
 
     Args:
-        rewards: ``[num_envs]`` float64.
+        rewards: ``[num_envs]`` float64 or float32.
 
     Raises:
         WrongAnswer: if one is not; it names the row.
     """
     # False where there is a NaN, too; vdot does not warn of an overflow
-    if not np.vdot(rewards, rewards) <= _LARGEST_SQUARE:
+    if not float(np.vdot(rewards, rewards)) <= _LARGEST_SQUARE:
         right = np.isfinite(rewards) & (np.abs(rewards) <= _LARGEST)
         if not right.all():
             row = int(np.argmin(right))
@@ -98,7 +98,7 @@ def check_rewards(rewards: Array) -> None:
 
 
 def native_rewards(rewards: Any, num_envs: int) -> Array:
-    """Return the rewards of a native vector as ``[num_envs]`` float64, checked.
+    """Return the rewards of a native vector as ``[num_envs]`` float64, or float32 if they are, checked.
 
     Raises:
         WrongAnswer: if they have another shape, or are no real numbers.
@@ -109,7 +109,8 @@ def native_rewards(rewards: Any, num_envs: int) -> Array:
             f"the reward has shape {array.shape} and dtype {array.dtype}; "
             f"real numbers of shape {(num_envs,)} were expected, one for each environment"
         )
-    array = array.astype(np.float64, copy=False)
+    if array.dtype != np.float32:
+        array = array.astype(np.float64, copy=False)
     check_rewards(array)
     return array
 

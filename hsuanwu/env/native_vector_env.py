@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, final
 
 import gymnasium
@@ -94,15 +94,16 @@ class NativeVectorEnv:
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._time, self._begun, self._episode = 0, *np.zeros((2, self.num_envs), np.int64)
-        self._is_only_reset = self._is_closed = False
+        self._has_ended = self._is_only_reset = self._is_closed = False
+        self._resetting, self._stepping = _BlamedAt("reset", self), _BlamedAt("step", self)
         # a wrapper would not see what passes it by
         self.is_async = env is env.unwrapped and all(callable(getattr(env, name, None)) for name in ("send", "recv"))
 
     def reset(self, seed: int) -> Nest:
         """Start a new episode everywhere; return ``[B, ...]`` observations."""
-        self._time, self._begun[:], self._ended[:] = 0, 0, False
+        self._time, self._begun[:], self._ended[:], self._has_ended = 0, 0, False, False
         self._episode += 1
-        with self._blamed("reset"):
+        with self._resetting:
             extra = {"options": copy.deepcopy(self._options)} if self._options else {}
             return self._read(first_observation(self._env.reset(seed=native_seed(seed), **extra)))
 
@@ -110,7 +111,7 @@ class NativeVectorEnv:
         """Step all environments; those that have just ended are reset instead."""
         native = self._convert(action)
         self._before_step()
-        with self._blamed("step"):
+        with self._stepping:
             return self._restarted() if self._is_only_reset else self._answer(self._env.step(native))
 
     def send(self, action: Array) -> None:
@@ -118,29 +119,32 @@ class NativeVectorEnv:
         native = self._convert(action)
         self._before_step()
         if not self._is_only_reset:
-            with self._blamed("step"):
+            with self._stepping:
                 self._env.send(native)  # type: ignore[attr-defined]
 
     def receive(self) -> Step:
         """Return the outcome of the step that was begun."""
-        with self._blamed("step"):
+        with self._stepping:
             return self._restarted() if self._is_only_reset else self._answer(self._env.recv())  # type: ignore[attr-defined]
 
     def _before_step(self) -> None:
         self._time += 1
-        if np.count_nonzero(self._ended):
-            self._begun[self._ended] = self._time
-            self._episode[self._ended] += 1
-        self._is_only_reset = not self._resets_itself and self.num_envs == 1 and bool(self._ended[0])
-        if not (self._resets_itself or self._is_only_reset) and np.count_nonzero(self._ended):
-            with self._blamed("reset"):
-                self._reset_ended()
+        self._is_only_reset = False
+        if self._has_ended:
+            np.copyto(self._begun, self._time, where=self._ended)
+            self._episode += self._ended
+            if not self._resets_itself:
+                self._is_only_reset = self.num_envs == 1
+                if not self._is_only_reset:
+                    with self._resetting:
+                        self._reset_ended()
 
     def _restarted(self) -> Step:
         """Reset the only environment instead of stepping it."""
         observation = self._read(self._reset_ended())
         for array in (self._reward, self._terminated, self._truncated, self._ended):
             array[:] = 0
+        self._has_ended = False
         return Step(observation, self._reward, self._terminated, self._truncated)
 
     def _answer(self, answer: Any) -> Step:
@@ -151,21 +155,24 @@ class NativeVectorEnv:
         self._terminated[:] = native_flags("terminated", terminated, self.num_envs)
         self._truncated[:] = native_flags("truncated", truncated, self.num_envs)
         observation = self._read(found)
-        if np.count_nonzero(self._ended):
+        if self._has_ended:
             if self._resets_itself:
                 self._check_only_reset()
             else:
                 observation = self._with_resets(observation)
-            self._reward[self._ended] = 0
-            # of two bools, the first is greater where it alone is True
-            np.greater(self._terminated, self._ended, out=self._terminated)
-            np.greater(self._truncated, self._ended, out=self._truncated)
+                self._reward[self._ended] = 0
+                # of two bools, the first is greater where it alone is True
+                np.greater(self._terminated, self._ended, out=self._terminated)
+                np.greater(self._truncated, self._ended, out=self._truncated)
         np.logical_or(self._terminated, self._truncated, out=self._ended)
+        self._has_ended = bool(np.count_nonzero(self._ended))
         return Step(observation, self._reward, self._terminated, self._truncated)
 
     def _check_only_reset(self) -> None:
         """Check that rows whose episode has ended did nothing but reset: what they gained would be lost."""
-        strange = self._ended & ((self._reward != 0) | self._terminated | self._truncated)
+        strange = np.logical_or(self._terminated, self._truncated)
+        np.logical_or(strange, self._reward, out=strange)
+        np.logical_and(strange, self._ended, out=strange)
         if np.count_nonzero(strange):
             row = int(np.argmax(strange))
             found = f"reward {self._reward[row]:g}" if self._reward[row] else "the end of another one"
@@ -197,18 +204,12 @@ class NativeVectorEnv:
         options = {**copy.deepcopy(self._options), "reset_mask": self._ended.copy()}
         return first_observation(self._env.reset(options=options))
 
-    @contextmanager
-    def _blamed(self, doing: str) -> Iterator[None]:
-        try:
-            with blamed(doing, self.name):
-                yield
-        except EnvironmentFault as fault:
-            if fault.index is None:
-                fault.moment = f"{doing} {self._time}" if self._time else doing
-            else:
-                steps = int(self._time - self._begun[fault.index])
-                fault.moment = f"episode {self._episode[fault.index]}, " + (f"step {steps}" if steps else "reset")
-            raise
+    def when(self, doing: str, row: int | None) -> str:
+        """Return the moment at which environment ``row``, or the whole vector, is, in words."""
+        if row is None:
+            return f"{doing} {self._time}" if self._time else doing
+        steps = int(self._time - self._begun[row])
+        return f"episode {self._episode[row]}, " + (f"step {steps}" if steps else "reset")
 
     def render(self) -> Array:
         """Return a picture of environment 0."""
@@ -220,3 +221,22 @@ class NativeVectorEnv:
         if not self._is_closed:
             self._is_closed = True
             close_quietly(self._env, self.name)
+
+
+class _BlamedAt(blamed):
+    """Says in the fault, too, in which episode and step of a vector it was; it may be used again and again."""
+
+    def __init__(self, doing: str, env: NativeVectorEnv) -> None:
+        super().__init__(doing, env.name)
+        self._env = env
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        try:
+            super().__exit__(kind, error, trace)
+        except EnvironmentFault as fault:
+            fault.moment = self._env.when(self._doing, fault.index)
+            raise

@@ -156,7 +156,7 @@ class _ArrayReader(ObservationReader):
         """Return an observation as an array of the space's dtype and of shape ``(*rows, *shape)``."""
         if observation is None:
             raise WrongAnswer(f"{self._key}: an observation is None")
-        if np.ma.is_masked(observation):
+        if isinstance(observation, np.ma.MaskedArray) and np.ma.is_masked(observation):
             raise WrongAnswer(f"{self._key}: an observation is masked: {shown(observation)}")
         try:
             array = np.asarray(observation)
@@ -217,8 +217,8 @@ class BoxReader(_ArrayReader):
         if self._zeros.size != batch.size:
             self._zeros = np.zeros(batch.size, self._dtype)
         # 0 times NaN or infinity is NaN: one pass, where a test of each number needs two and an array between them;
-        # vdot flattens, and does not warn of what is looked for
-        if np.vdot(batch, self._zeros) != 0:
+        # vdot does not warn of what is looked for; numbers in any order are a view of batches that are transposed, too
+        if np.vdot(batch.ravel("K"), self._zeros) != 0:
             place = tuple(map(int, np.argwhere(~np.isfinite(batch))[0]))
             at = f" at {list(place[1:])}" if place[1:] else ""
             raise WrongAnswer(f"{self._key}: an observation is {batch[place]}{at}", place[0])

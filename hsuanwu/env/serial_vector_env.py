@@ -63,6 +63,7 @@ class SerialVectorEnv:
         self._no_views: list[memoryview | None] = [None] * self.num_envs
         self._is_large = sum(array[0].nbytes for array in leaves(observation)) >= _LARGE
         self._gained, self._reward = np.zeros(self.num_envs), np.zeros(self.num_envs, np.float32)
+        self._gained_view: Any = self._gained.data  # takes a float in half the time of the array
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._answer = Step(observation, self._reward, self._terminated, self._truncated)
@@ -148,7 +149,7 @@ class SerialVectorEnv:
         view takes an observation of its own dtype and shape alone, in less time than numpy, which converts and
         broadcasts.
         """
-        steps, gained, write = self._steps, self._gained, self._reader.write
+        steps, gained, write = self._steps, self._gained_view, self._reader.write
         native = self._convert(action)
         if not len(native) == len(rows) == len(steps):
             raise _misuse(self.num_envs, bool(steps), len(native), len(rows))
@@ -156,16 +157,16 @@ class SerialVectorEnv:
         i, answer = 0, _UNASKED
         try:
             # a row of native is what space.sample() gives, numpy's int64; gymnasium checks it faster than an int
-            for i, step, row_action, row, view in zip(range(self.num_envs), steps, native, rows, views, strict=False):
+            for i, step, row_action, view in zip(range(self.num_envs), steps, native, views, strict=False):
                 answer = step(row_action)
                 observation, reward, terminated, truncated, _ = answer
                 if view is None:
-                    write(row, observation)
+                    write(rows[i], observation)
                 else:
                     try:
                         view[_ALL] = observation
                     except Exception:
-                        write(row, observation)
+                        write(rows[i], observation)
                         views[i] = None  # as it came this time it will come again
                 gained[i] = reward if type(reward) is float else as_reward(reward)
                 if terminated is not False or truncated is not False:

@@ -142,6 +142,56 @@ def test_the_cure_is_named_for_spaces_that_such_a_wrapper_does_not_know():
         GymnasiumEnvFactory("tests.env.wrong:Wrong-v0", wrappers=["gymnasium.wrappers.NormalizeObservation"])(1)
 
 
+class RunningMeanStd:
+    """What wrappers of many libraries keep."""
+
+
+class Foreign:
+    """Wraps an environment in no class of gymnasium's."""
+
+    observation_space, action_space = Plain.observation_space, Plain.action_space
+
+    def __init__(self, env):
+        self.inside, self.moments = env, {"both": RunningMeanStd()}
+
+    def reset(self, *, seed=None, options=None):
+        return self.inside.reset(seed=seed, options=options)
+
+    def step(self, action):
+        return self.inside.step(action)
+
+
+class AroundForeign(gymnasium.Wrapper):
+    def __init__(self, env):
+        super().__init__(env)
+        self._hidden = Foreign(env)
+
+
+def test_running_statistics_are_found_wherever_a_wrapper_keeps_them():
+    with pytest.raises(ConfigurationError, match=r"Foreign keeps .* normalize_observation=true and learner.normalize"):
+        GymnasiumEnvFactory(PLAIN, wrappers=["tests.env.test_forms.AroundForeign"])(1)
+
+
+class Watchful(Plain):
+    """Counts who asks for its ``__dict__``: Python reads the attributes of such an object more slowly ever after."""
+
+    count = 0
+
+    def __getattribute__(self, name):
+        Watchful.count += name == "__dict__"
+        return super().__getattribute__(name)
+
+
+gymnasium.register("Watchful-v0", Watchful)
+
+
+def test_nobody_makes_an_environment_slower_by_a_look_at_its_attributes():
+    env = GymnasiumEnvFactory("tests.env.test_forms:Watchful-v0")(2)
+    env.reset(1)
+    env.step(np.zeros(2, np.int64))
+    assert Watchful.count == 0
+
+
 def test_a_module_that_hides_another_is_named():
     with pytest.raises(ConfigurationError, match="module json was imported from .*json/__init__.py"):
         GymnasiumEnvFactory("json:MyEnv-v0")(1)
