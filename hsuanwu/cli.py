@@ -65,7 +65,9 @@ def evaluate() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of environments and actions (default: 0)")
     parser.add_argument("--best", action="store_true", help="take the best checkpoint (see eval_interval)")
     parser.add_argument("--stochastic", action="store_true", help="sample actions instead of taking the likeliest")
-    parser.add_argument("--video", type=Path, metavar="DIR", help="write one more episode into DIR as MP4")
+    parser.add_argument("--video", type=Path, metavar="DIR", help="write one more episode into DIR/video.mp4")
+    parser.add_argument("--video-episodes", type=int, default=1, metavar="N", help="episodes of the video (default: 1)")
+    parser.add_argument("--render", action="store_true", help="show the episodes in a window")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(_TRUST, action="store_true", help="run the code that a stranger's run names")
     arguments = parser.parse_args()
@@ -262,8 +264,10 @@ def _results_alone() -> Iterator[None]:
 
 
 def _results(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.episodes is not None and arguments.episodes < 1:
-        raise ConfigurationError(f"--episodes: found {arguments.episodes}; use 1 or more")
+    for option in ("episodes", "video_episodes"):
+        number = getattr(arguments, option)
+        if number is not None and number < 1:
+            raise ConfigurationError(f"--{option.replace('_', '-')}: found {number}; use 1 or more")
     if arguments.seed < 0:
         raise ConfigurationError(f"--seed: found {arguments.seed}; use 0 or more")
     with _long_imports():
@@ -282,6 +286,8 @@ def _results(arguments: argparse.Namespace) -> dict[str, Any]:
         trust=arguments.trust,
         deterministic=not arguments.stochastic,
         video_dir=arguments.video,
+        video_episodes=arguments.video_episodes,
+        render=arguments.render,
     )
 
 

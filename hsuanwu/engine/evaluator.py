@@ -20,6 +20,8 @@ from hsuanwu.env.visit import visit
 from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT
 from hsuanwu.xploit.policy import Policy
 
+OnFrame = Callable[[np.ndarray[Any, Any], "float | None"], None]
+
 EPISODES = 100
 """Default number of evaluation episodes."""
 
@@ -108,7 +110,7 @@ def evaluate(
     seed: int,
     *,
     deterministic: bool = True,
-    on_frame: Callable[[np.ndarray[Any, Any]], None] | None = None,
+    on_frame: OnFrame | None = None,
     limit: int = MOST_STEPS,
     timeout_seconds: float = DEFAULT_TIMEOUT,
 ) -> Evaluation:
@@ -123,7 +125,8 @@ def evaluate(
         episodes: how many episodes; at least 1.
         seed: of environments and actions.
         deterministic: take the mode of each distribution; else sample.
-        on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step; one environment is used then.
+        on_frame: is given a picture, ``[height, width, 3]`` uint8, of every step, and how many of them are a second
+            where the environment says so; one environment is used then.
         limit: steps after which an episode is left unfinished; 0 to begin none.
         timeout_seconds: how long the environments may take to be built, and for each step.
 
@@ -149,7 +152,7 @@ def _play(
     quotas: np.ndarray[Any, Any],
     seed: int,
     deterministic: bool,
-    on_frame: Callable[[np.ndarray[Any, Any]], None] | None,
+    on_frame: OnFrame | None,
     limit: int,
     alarm: Deadline,
 ) -> Evaluation:
@@ -165,7 +168,7 @@ def _play(
     while quotas.any():
         alarm.renew()
         if on_frame is not None and not has_ended[0]:
-            on_frame(env.render())
+            on_frame(env.render(), getattr(env, "frames_per_second", None))
         row = map_nest(torch.as_tensor, (observation, is_first, action, reward.astype(np.float32)))
         step = policy.act(row[0], row[1], row[2], row[3], state, generator, deterministic)
         state, action = step.state, step.action.numpy().astype(env.action_space.dtype)

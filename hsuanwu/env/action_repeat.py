@@ -56,5 +56,9 @@ class ActionRepeat(dm_env.Environment):
     def action_spec(self) -> Any:
         return self._env.action_spec()
 
+    def control_timestep(self) -> float:
+        """Return the seconds between two actions, of an environment that says them, as dm_control's do."""
+        return float(self._env.control_timestep()) * self._num_repeats
+
     def close(self) -> None:
         self._env.close()

@@ -16,6 +16,7 @@ from hsuanwu.env.imports import import_extra
 from hsuanwu.env.native_vector_env import NativeVectorEnv, native_seed
 from hsuanwu.env.priority import at_lower_priority
 
+_FRAMES_PER_SECOND = 60.0
 _SCREEN = {"grayscale": False, "img_height": 210, "img_width": 160, "stack_num": 1}
 
 
@@ -100,6 +101,7 @@ class AtariEnvFactory:
         _check_game(ale_py, self.game)
         env = NativeVectorEnv(self._make(num_envs, self.num_threads, self._image))
         env.name = f"atari {self.game}"
+        env.frames_per_second = _FRAMES_PER_SECOND / self._rules["frameskip"]
         return _PicturedVectorEnv(env, self._make(1, 1, _SCREEN)) if render else env
 
     def _make(self, num_envs: int, num_threads: int, image: dict[str, Any]) -> Any:
@@ -114,7 +116,7 @@ class _PicturedVectorEnv:
 
     def __init__(self, env: NativeVectorEnv, twin: Any) -> None:
         self._env, self._twin = env, twin
-        self.num_envs = env.num_envs
+        self.num_envs, self.frames_per_second = env.num_envs, env.frames_per_second
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self._screen: Array | None = None
 

@@ -20,6 +20,7 @@ from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly
 from hsuanwu.env.observation import observation_reader
+from hsuanwu.env.pace import gymnasium_pace
 from hsuanwu.env.picture import draw_first
 from hsuanwu.env.single_env import declared_space, gymnasium_name
 
@@ -84,7 +85,7 @@ class NativeVectorEnv:
                 "use NEXT_STEP, or a list of vectors with num_envs=1"
             )
         self._env, self._resets_itself = env, mode is AutoresetMode.NEXT_STEP
-        self.name, self.num_envs = gymnasium_name(env), env.num_envs
+        self.name, self.num_envs, self.frames_per_second = gymnasium_name(env), env.num_envs, gymnasium_pace(env)
         self._options = dict(reset_options)
         self.observation_space = declared_space(env, "single_observation_space", self.name)
         self.action_space = declared_space(env, "single_action_space", self.name)

@@ -46,7 +46,10 @@ def draw(render: Callable[[], Any]) -> Array:
     except gymnasium.error.DependencyNotInstalled as error:
         raise ConfigurationError(f"env: cannot draw itself: {one_line(error)}") from error
     if picture is None:
-        raise ConfigurationError("env: gave no picture; build it with render=True")
+        raise ConfigurationError(
+            "env: render() returned None; a picture, [height, width, 3] uint8, was expected. Its render mode has to be "
+            "rgb_array: an environment that is given another one, or ignores render_mode, draws nothing"
+        )
     array = np.array(picture)
     if np.issubdtype(array.dtype, np.floating) and array.size and array.min() >= 0.0 and array.max() <= 1.0:
         array = np.round(array * 255.0).astype(np.uint8)

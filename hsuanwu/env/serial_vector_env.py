@@ -50,6 +50,7 @@ class SerialVectorEnv:
             raise ConfigurationError("env: a vector environment needs at least 1 environment, found none")
         self._envs = list(envs)
         self.name, self.num_envs = envs[0].name, len(self._envs)
+        self.frames_per_second = envs[0].frames_per_second
         self.observation_space, self.action_space = envs[0].observation_space, envs[0].action_space
         for env in self._envs:
             if (env.observation_space, env.action_space) != (self.observation_space, self.action_space):

@@ -21,6 +21,7 @@ from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete, Space, as_space
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, shown
+from hsuanwu.env.pace import dm_env_pace, gymnasium_pace
 from hsuanwu.env.picture import draw, draw_first
 
 _MOST_CHOICES = 10_000_000
@@ -36,6 +37,7 @@ class SingleEnv(ABC):
         observation_space: what an observation looks like.
         action_space: what an action looks like to a distribution.
         native_action_space: the same actions in the dtype and bounds of the environment itself.
+        frames_per_second: steps that are a second; None if the environment does not say.
         step: applies a native action; returns observation, reward, terminated, truncated and info, unchecked. It is
             looked up once an episode, after ``reset``.
     """
@@ -44,6 +46,7 @@ class SingleEnv(ABC):
     observation_space: Space
     action_space: Space
     native_action_space: Space
+    frames_per_second: float | None
     step: Callable[[Any], Any]
 
     @abstractmethod
@@ -76,7 +79,7 @@ class GymnasiumSingleEnv(SingleEnv):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], reset_options: Mapping[str, Any] = NO_KWARGS) -> None:
-        self._env, self.name = env, gymnasium_name(env)
+        self._env, self.name, self.frames_per_second = env, gymnasium_name(env), gymnasium_pace(env)
         self._extra = {"options": dict(reset_options)} if reset_options else {}
         self.observation_space = declared_space(env, "observation_space", self.name)
         self.action_space = self.native_action_space = declared_space(env, "action_space", self.name)
@@ -140,6 +143,7 @@ class DmEnvSingleEnv(SingleEnv):
         name: str | None = None,
     ) -> None:
         self._env, self._reseed, self.name = env, reseed, name or type(env).__name__
+        self.frames_per_second = dm_env_pace(env)
         spec = env.action_spec()
         self.observation_space = as_space(env.observation_spec(), "env observation_space")
         self.action_space = self.native_action_space = _action_space(spec)
@@ -217,7 +221,7 @@ class SameStepSingleEnv(SingleEnv):
     def __init__(
         self, env: gymnasium.vector.VectorEnv[Any, Any, Any], reset_options: Mapping[str, Any] = NO_KWARGS
     ) -> None:
-        self._env = env
+        self._env, self.frames_per_second = env, gymnasium_pace(env)
         self.name, self._extra = gymnasium_name(env), {"options": dict(reset_options)} if reset_options else {}
         self.observation_space = declared_space(env, "single_observation_space", self.name)
         self.action_space = self.native_action_space = declared_space(env, "single_action_space", self.name)
