@@ -72,6 +72,7 @@ class DistributedTrainer:
         self.clock = Clock(self.cfgs.total_steps)
         self._earlier_seconds = 0.0
         self._start: float | None = None
+        self._has_trained = False
         self._folder: RunFolder | None = None
         self._best = -math.inf
         self._inspector = Inspector(self.agent.observation_space)
@@ -106,6 +107,7 @@ class DistributedTrainer:
         keep_freed_memory()
         cfgs, clock, first_step = self.cfgs, self.clock, self.clock.steps
         self._start = start = perf_counter()
+        self._has_trained = True
         self._inspector.longest = longest_episode(self.folder) if clock.updates else 0
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
         with folder_kept(), exits_raised(), reporter, threads(cfgs.learner_threads):
@@ -214,7 +216,7 @@ class DistributedTrainer:
         episodes = episodes or self.cfgs.eval_episodes or EPISODES
         found = self._played(episodes, derive_seed(self.cfgs.seed, "test"), deterministic)
         if self._runtime is None:
-            logger = Logger(self.folder, self.clock.steps)
+            logger = Logger(self.folder, self.clock.steps, goes_on=self._has_trained)
             logger.write(self.clock.steps, {"updates": self.clock.updates, **found.metrics()})
             logger.close()
         return found

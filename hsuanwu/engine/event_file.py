@@ -7,12 +7,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hsuanwu.common.errors import warn_of_run
 
 _FLUSH_SECONDS = 10.0
 _TIME = re.compile(r"tfevents\.(\d+(?:\.\d+)?)")
+_APPEND = "hsuanwu-append"
 
 
 class EventFile:
@@ -21,24 +22,27 @@ class EventFile:
     Args:
         folder: where the file ``events.out.tfevents.*`` is made.
         from_step: what TensorBoard has of later steps, from files of the same folder, it forgets.
+        goes_on: whether the newest file there, which was closed, is continued.
     """
 
-    def __init__(self, folder: Path, from_step: int = 0) -> None:
+    def __init__(self, folder: Path, from_step: int = 0, goes_on: bool = False) -> None:
         # heavy to import, and needed only where a run begins
-        from tensorboardX import RecordWriter
+        from tensorboardX import record_writer
         from tensorboardX.proto.event_pb2 import Event, SessionLog
         from tensorboardX.proto.summary_pb2 import Summary
 
         self._event, self._summary = Event, Summary
-        others = [float(x[1]) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))]
-        is_another = bool(others)
-        # TensorBoard reads them in the order of their names, and clocks may go back
-        now = max([time.time(), *(other + 1e-3 for other in others)])
-        name = f"events.out.tfevents.{now:.6f}.{socket.gethostname()}"
-        self._path, self._has_failed = folder / name, False
-        self._file = RecordWriter(str(self._path))
-        self._append(file_version="brain.Event:2")
-        if is_another:
+        others = sorted(
+            (float(x[1]), path) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))
+        )
+        is_new = not (goes_on and others)
+        self._path = _new_file(folder, others[-1][0] if others else 0.0) if is_new else others[-1][1]
+        self._has_failed = False
+        record_writer.register_writer_factory(_APPEND, _Appending)
+        self._file = record_writer.RecordWriter(f"{_APPEND}:{self._path}")
+        if is_new:
+            self._append(file_version="brain.Event:2")
+        if is_new and others:
             # TensorBoard forgets what it has of that step too
             self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
         self._flush()
@@ -69,6 +73,33 @@ class EventFile:
     def _flush(self) -> None:
         self._file.flush()
         self._flushed = time.monotonic()
+
+
+class _Appending:
+    """Opens files for tensorboardX, which knows only new ones."""
+
+    @staticmethod
+    def open(path: str) -> BinaryIO:
+        return Path(path.partition(":")[2]).open("ab")
+
+
+def _new_file(folder: Path, newest: float) -> Path:
+    """Return the path of a new file; TensorBoard reads files in the order of their names, and clocks may go back.
+
+    A tool that has put a class of its own in the place of tensorboardX's, to learn where events are written (W&B's
+    ``sync_tensorboard`` does), is told.
+    """
+    from tensorboardX import event_file_writer, writer
+
+    if writer.EventFileWriter is not event_file_writer.EventFileWriter:
+        before = set(folder.iterdir())
+        writer.EventFileWriter(str(folder)).close()
+        made = [path for path in folder.iterdir() if path not in before and _TIME.search(path.name)]
+        if made:
+            made[0].write_bytes(b"")
+            return made[0]
+    now = max(time.time(), newest + 1e-3)
+    return folder / f"events.out.tfevents.{now:.6f}.{socket.gethostname()}"
 
 
 def _tag(key: str) -> str:

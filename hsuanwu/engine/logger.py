@@ -25,12 +25,13 @@ class Logger:
     Args:
         folder: the run's folder; files that are there already are continued.
         from_step: what was written after the checkpoint of this step is dropped: the run died, and goes on from there.
+        goes_on: whether this process has written there before, so that TensorBoard needs no other file.
     """
 
-    def __init__(self, folder: RunFolder, from_step: int = 0) -> None:
+    def __init__(self, folder: RunFolder, from_step: int = 0, goes_on: bool = False) -> None:
         _truncate(folder, from_step)
         self._metrics, self._episodes = AppendFile(folder.metrics), AppendFile(folder.episodes)
-        self._tensorboard = EventFile(folder.path, from_step)
+        self._tensorboard = EventFile(folder.path, from_step, goes_on)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
         """Append one JSON object with ``step`` and the metrics; numbers that are not finite become null."""

@@ -125,6 +125,45 @@ def test_tensorboard_forgets_a_run_that_ended_before_its_first_checkpoint(folder
     assert purged_from(folder) == [1]
 
 
+def scalars_of(path):
+    """Return the step of each event of a file that has scalars."""
+    data, steps = path.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        event = Event.FromString(data[12 : 12 + length])
+        data = data[12 + length + 4 :]
+        steps += [event.step] if event.HasField("summary") else []
+    return steps
+
+
+def test_a_process_that_goes_on_needs_no_other_event_file(folder):
+    for step, goes_on in ((1, False), (2, True), (3, False), (4, True)):
+        logger = Logger(folder, step, goes_on)
+        logger.write(step, {"loss": 1.0})
+        logger.close()
+    assert [scalars_of(path) for path in sorted(folder.path.glob("events.out.*"))] == [[1, 2], [3, 4]]
+    assert purged_from(folder) == [4]
+
+
+def test_tools_that_take_the_place_of_tensorboards_writer_learn_the_folder(folder, monkeypatch):
+    """As W&B's sync_tensorboard does, which then follows the file that the writer has made."""
+    from tensorboardX import writer
+
+    told = []
+
+    class Telling(writer.EventFileWriter):
+        def __init__(self, logdir, *args, **kwargs):
+            told.append(logdir)
+            super().__init__(logdir, *args, **kwargs)
+
+    monkeypatch.setattr(writer, "EventFileWriter", Telling)
+    logger = Logger(folder)
+    logger.write(7, {"loss": 1.0})
+    logger.close()
+    (path,) = folder.path.glob("events.out.*")
+    assert told == [str(folder.path)] and scalars_of(path) == [7]
+
+
 def interrupted(at, call):
     """Run a call, with an interrupt at so-and-so many lines of Python; return whether it came so far."""
     left = at
