@@ -35,7 +35,8 @@ class Slot:
         episode_return: ``[T, B]`` float64, undiscounted raw return where an episode ended, else 0.
         episode_length: ``[T, B]`` int64, environment steps where an episode ended, else 0.
         seconds: ``[len(Activity)]`` float64, what the actor's time went to.
-        processor_seconds: ``[1]`` float64, what its process computed meanwhile, on all cores together.
+        processor_seconds: ``[1]`` float64, what its process computed meanwhile, on all cores together, or it
+            waited for a core.
     """
 
     index: int

@@ -58,7 +58,8 @@ def bottleneck(
         num_actors: actors of the run.
         num_cores: cores of the machine.
         takes_turns: whether actors and learner share one thread.
-        processor_share: of the time that an actor does not wait for a slot, the fraction in which it keeps a core busy.
+        processor_share: of the time that an actor does not wait for a slot, the fraction in which it keeps a core busy,
+            or waits for one.
         learns_on_cpu: whether the learner's network is not on an accelerator; what that computes keeps no core busy.
         acts_on_cpu: whether the actors' is not.
     """

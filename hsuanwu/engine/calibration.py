@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.processor import busy_seconds, queue_seconds
 from hsuanwu.engine import measurement
 from hsuanwu.engine.build import Agent, acts_on_accelerator, check_batch_size, transport_class
 from hsuanwu.engine.layout import Costs, Layout, best_layout, layouts, with_spare_slots
@@ -18,6 +19,9 @@ from hsuanwu.runtime.memory import keep_freed_memory
 
 AUTO = "auto"
 _KEYS = ("num_actors", "envs_per_actor", "learner_threads", "precision", "overlap")
+_MEASURES = "Measuring what this machine can do, to choose what is auto"
+_MUCH = 0.2
+"""Of the time of a measurement, spent waiting for a core: others keep the cores busy."""
 _SHORT_SECONDS, _LONG_SECONDS, _VERY_LONG_SECONDS = 0.1, 0.5, 3.0
 _LONG_UPDATE_SECONDS = 10.0
 _FEW_ENVS = 4
@@ -66,6 +70,7 @@ def _beside_accelerator(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     Few of them, with many environments each: three with half a batch, if nothing is given, so that there are always
     some that step while others are inferred, and less is under way than with two that have a whole one.
     """
+    print(_MEASURES, flush=True)
     start, cores = perf_counter(), num_cores()
     halves = cfgs.num_actors == cfgs.envs_per_actor == AUTO and cfgs.batch_size % 2 == 0
     layout = Layout(3, cfgs.batch_size // 2, 2) if halves else _candidates(cfgs, 2, (1,))[-1]
@@ -81,21 +86,28 @@ def _beside_accelerator(cfgs: DictConfig) -> tuple[DictConfig, dict[str, Any]]:
     }
 
 
-def warning_of_long_updates(cfgs: DictConfig, measured: Mapping[str, Any] | None) -> str | None:
-    """Return a line that says how long nothing will be seen, where that is long; None elsewhere.
+def warnings_of(cfgs: DictConfig, measured: Mapping[str, Any] | None) -> list[str]:
+    """Return lines about what is to be expected of a run, and of its measurement.
 
     Args:
         cfgs: what ``calibrated`` returned, without ``auto``.
         measured: what it measured.
     """
-    speed = measured.get("promised_steps_per_second") if measured else None
+    lines, measured = [], measured or {}
+    waited = measured.get("waited_for_a_core", 0.0)
+    if waited > _MUCH:
+        lines.append(
+            f"Other programs use the cores: the measurement waited for one for {waited:.0%} of its time, and on an "
+            "idle machine it may choose otherwise"
+        )
+    speed = measured.get("promised_steps_per_second")
     seconds = cfgs.batch_size * cfgs.rollout_length / speed if speed else 0.0
-    if seconds < _LONG_UPDATE_SECONDS:
-        return None
-    return (
-        f"An update takes batch_size={cfgs.batch_size} x rollout_length={cfgs.rollout_length} steps, about "
-        f"{seconds:,.0f} s here"
-    )
+    if seconds > _LONG_UPDATE_SECONDS:
+        lines.append(
+            f"An update takes batch_size={cfgs.batch_size} x rollout_length={cfgs.rollout_length} steps, about "
+            f"{seconds:,.0f} s here"
+        )
+    return lines
 
 
 def _candidates(cfgs: DictConfig, most_actors: int, learner_threads: Sequence[int]) -> list[Layout]:
@@ -115,7 +127,8 @@ def _candidates(cfgs: DictConfig, most_actors: int, learner_threads: Sequence[in
 
 
 def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]:
-    start = perf_counter()
+    print(_MEASURES, flush=True)
+    start, queue = perf_counter(), queue_seconds()
     with threads(1):
         tried = trials(cfgs)
         guess = faster(tried, lambda name: 1.0 / tried[name].seconds)
@@ -134,8 +147,10 @@ def _measured(cfgs: DictConfig, cores: int) -> tuple[DictConfig, dict[str, Any]]
     if cfgs.storage.get("slots_per_actor") is None:
         layout = with_spare_slots(layout, costs.learn[layout.learner_threads], steps / speed, cores)
     result = _chosen(cfgs, layout, precision, cores - layout.num_actors - layout.learner_threads)
+    seconds = perf_counter() - start
     return result, {
-        "seconds": perf_counter() - start,
+        "seconds": seconds,
+        "waited_for_a_core": (queue_seconds() - queue) / seconds,
         "num_cores": cores,
         "work_seconds": _work_seconds(tried),
         "act_seconds": {str(size): seconds for size, seconds in costs.act},
@@ -194,14 +209,19 @@ def _costs(cfgs: DictConfig, trial: Trial, candidates: list[Layout]) -> Costs:
         with threads(count):
             known = trial.learn if count == 1 else 0.0
             learn[count] = known or batch_seconds(cfgs, trial.agent) * cfgs.updates_per_batch
-    start, computed = perf_counter(), process_time()
+    start, busy = perf_counter(), busy_seconds()
     act = _act_costs(cfgs, trial.agent, sizes[0], sizes[-1])
-    return Costs(act, learn, _idle(perf_counter() - start, process_time() - computed))
+    return Costs(act, learn, _idle(perf_counter() - start, busy_seconds() - busy))
 
 
-def _idle(seconds: float, processor_seconds: float) -> float:
-    """Return what fraction of the time cores were idle; 0 where other programs may have been the cause."""
-    idle = 1.0 - processor_seconds / seconds
+def _idle(seconds: float, busy: float) -> float:
+    """Return what fraction of the time cores were idle; 0 where other programs may have been the cause.
+
+    Args:
+        seconds: that were measured.
+        busy: in which this process computed, or waited for a core.
+    """
+    idle = 1.0 - busy / seconds
     return idle if seconds > _SHORT_SECONDS and idle > _IDLE else 0.0
 
 

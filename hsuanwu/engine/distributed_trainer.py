@@ -22,7 +22,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.engine.batches import Batches, DirectBatches, PrefetchedBatches
 from hsuanwu.engine.bottleneck import bottleneck
 from hsuanwu.engine.build import Agent, Runtime, build_agent, build_runtime, check_run_keys, timeout_seconds
-from hsuanwu.engine.calibration import calibrated, warning_of_long_updates
+from hsuanwu.engine.calibration import calibrated, warnings_of
 from hsuanwu.engine.checkpoint import (
     best_return,
     check_not_lost,
@@ -72,7 +72,6 @@ class DistributedTrainer:
         self.clock = Clock(self.cfgs.total_steps)
         self._earlier_seconds = 0.0
         self._start: float | None = None
-        self._has_trained = False
         self._folder: RunFolder | None = None
         self._best = -math.inf
         self._inspector = Inspector(self.agent.observation_space)
@@ -107,13 +106,12 @@ class DistributedTrainer:
         keep_freed_memory()
         cfgs, clock, first_step = self.cfgs, self.clock, self.clock.steps
         self._start = start = perf_counter()
-        self._has_trained = True
         self._inspector.longest = longest_episode(self.folder) if clock.updates else 0
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
         with folder_kept(), exits_raised(), reporter, threads(cfgs.learner_threads):
             reporter.console.say(f"Training in {self.folder.path}", "cyan")
             reporter.console.say("\n".join(self.agent.description))
-            if warning := warning_of_long_updates(cfgs, self.calibration):
+            for warning in warnings_of(cfgs, self.calibration):
                 reporter.console.say(warning)
             try:
                 self._loop(runtime, reporter)
@@ -216,7 +214,7 @@ class DistributedTrainer:
         episodes = episodes or self.cfgs.eval_episodes or EPISODES
         found = self._played(episodes, derive_seed(self.cfgs.seed, "test"), deterministic)
         if self._runtime is None:
-            logger = Logger(self.folder, self.clock.steps, goes_on=self._has_trained)
+            logger = Logger(self.folder, self.clock.steps, goes_on=True)
             logger.write(self.clock.steps, {"updates": self.clock.updates, **found.metrics()})
             logger.close()
         return found

@@ -124,7 +124,7 @@ class Window:
         return {"actor": _fractions(actor), "learner": _fractions(self._learner_total)}
 
     def actor_processor_share(self) -> float:
-        """Return in what fraction of the time, waiting for slots left out, an actor kept a core busy so far; at most 1.
+        """Return in what fraction of the time, waiting for slots left out, an actor needed a core so far; at most 1.
 
         It is little where environments wait: for a clock, a network or another program.
         """

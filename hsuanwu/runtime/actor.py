@@ -6,7 +6,6 @@ import copy
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from time import process_time
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ import torch
 from hsuanwu.common.closing import close_all
 from hsuanwu.common.errors import EnvironmentFault
 from hsuanwu.common.process_settings import ProcessSettings, seed_global_generators
+from hsuanwu.common.processor import busy_seconds
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.common.slot import Activity, Slot
@@ -114,7 +114,7 @@ class _Rollout:
         self._envs: list[VectorEnv] = []
         self._views: dict[int, list[SlotView]] = {}
         self._version = -1
-        self._stopwatch, self._processor_seconds = Stopwatch(), process_time()
+        self._stopwatch, self._processor_seconds = Stopwatch(), busy_seconds()
 
     def add(self, env: VectorEnv, seed: int, overlap: bool, stagger_steps: int) -> None:
         """Take environments over: from now on they are closed with the rollout."""
@@ -146,7 +146,7 @@ class _Rollout:
             self._fill(slot)
         self._stopwatch.lap(Activity.TRANSPORT)
         slot.seconds.copy_(torch.from_numpy(self._stopwatch.read()))
-        before, self._processor_seconds = self._processor_seconds, process_time()
+        before, self._processor_seconds = self._processor_seconds, busy_seconds()
         slot.processor_seconds.fill_(self._processor_seconds - before)
         end.commit(slot)
         return True

@@ -319,7 +319,7 @@ def test_beside_an_accelerator_few_actors_have_many_environments(beside, overrid
     assert (result.num_actors, result.envs_per_actor, result.storage.slots_per_actor) == layout
     assert (result.learner_threads, result.precision, result.overlap) == (1, "float32", False)
     assert report["chosen"] == chosen(result) and report["num_cores"] == 16
-    assert calibration.warning_of_long_updates(result, report) is None
+    assert calibration.warnings_of(result, report) == []
 
 
 def test_beside_an_accelerator_the_precision_is_measured_with_a_whole_batch(beside, costs, monkeypatch):
@@ -442,23 +442,49 @@ def test_environments_that_wait_are_spread_over_more_actors_than_cores(concurren
 def test_an_environment_that_waits_is_measured_as_waiting(concurrent, costs, monkeypatch, processor, idle):
     for module in (calibration, measurement):
         monkeypatch.setattr(module, "perf_counter", lambda: VirtualTime.wall)
-        monkeypatch.setattr(module, "process_time", lambda: VirtualTime.processor)
+    monkeypatch.setattr(calibration, "busy_seconds", lambda: VirtualTime.processor)
+    monkeypatch.setattr(measurement, "process_time", lambda: VirtualTime.processor)
     monkeypatch.setattr(measurement, "act_seconds", ACT_SECONDS)
     wrapper = f"env.wrappers=[{{path: tests.engine.slow.Slow, kwargs: {{wall: 0.01, processor: {processor}}}}}]"
     _, report = calibrated(concurrent("env=gymnasium", "env.id=CartPole-v1", wrapper))
     assert report["idle"] == pytest.approx(idle)
 
 
+@pytest.mark.parametrize(("waited", "warned"), [(0.0, False), (0.1, False), (0.5, True)])
+def test_a_measurement_that_waited_for_cores_says_so(concurrent, costs, monkeypatch, waited, warned):
+    """The queue's clock runs for a part of the time of the clock on the wall."""
+    monkeypatch.setattr(calibration, "perf_counter", clock := Clock())
+    monkeypatch.setattr(calibration, "queue_seconds", lambda: waited * clock.now)
+    result, report = calibrated(concurrent())
+    lines = calibration.warnings_of(result, report)
+    assert report["waited_for_a_core"] == pytest.approx(waited) and len(lines) == warned
+    assert not warned or "Other programs use the cores: the measurement waited for one for 50%" in lines[0]
+
+
+class Clock:
+    """Goes on by a second whenever somebody looks."""
+
+    now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def test_a_measurement_is_announced(concurrent, costs, capsys):
+    calibrated(concurrent())
+    assert capsys.readouterr().out == "Measuring what this machine can do, to choose what is auto\n"
+
+
 @pytest.mark.parametrize(("seconds_of_a_step", "warned"), [(0.2, True), (0.01, False)])
 def test_a_long_update_is_announced(concurrent, costs, seconds_of_a_step, warned):
     costs["act"] = lambda num_envs: seconds_of_a_step * num_envs
     result, report = calibrated(concurrent("rollout_length=20"))
-    warning = calibration.warning_of_long_updates(result, report)
+    report["waited_for_a_core"] = 0.0
     # 160 steps, two at a time
-    assert warning == (
-        f"An update takes batch_size=8 x rollout_length=20 steps, about {16:,.0f} s here" if warned else None
-    )
-    assert calibration.warning_of_long_updates(result, None) is None
+    line = f"An update takes batch_size=8 x rollout_length=20 steps, about {16:,.0f} s here"
+    assert calibration.warnings_of(result, report) == [line] * warned
+    assert calibration.warnings_of(result, None) == []
 
 
 def test_an_environment_that_fails_while_it_is_measured_is_told_as_such(concurrent):
