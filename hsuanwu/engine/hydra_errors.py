@@ -6,6 +6,7 @@ import re
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import OverrideParseException
+from omegaconf.errors import InterpolationResolutionError
 
 from hsuanwu.common.errors import nearest
 from hsuanwu.common.registry import KINDS, options
@@ -39,13 +40,16 @@ def explain(error: Exception) -> str:
         return _explain_grammar(error.override)
     if found := _AMBIGUOUS.search(text):
         return f"{found[1]}: found several values, {found[2]}; add -m to run each of them"
+    full_key = _FULL_KEY.search(text)
+    where = f"{full_key[1]}: " if full_key else "configuration: "
     if found := _NO_SUCH_KEY.search(text):
-        return f"${{{found[1]}}}: there is no such key to refer to; run-level keys: {', '.join(RUN_KEYS)}"
+        return f"{where}refers to ${{{found[1]}}}, and there is no such key; {_meant(found[1])}write a value"
+    if isinstance(error, InterpolationResolutionError):
+        return f"{where}refers to what cannot be found: {_reason(error)}"
     if text.startswith(NULL_GROUP):
         return "a group was set to null; ~encoder, say, leaves out what a recipe chose for it"
     if found := _NO_OPTION.search(text):
         return _explain_option(found[1], found[2], text)
-    full_key = _FULL_KEY.search(text)
     if wrong := _explain_value(text):
         return f"{full_key[1] if full_key else 'configuration'}: {wrong}"
     override = _OVERRIDE.search(text)
@@ -53,6 +57,12 @@ def explain(error: Exception) -> str:
         key = full_key[1] if full_key else override[1] if override else "configuration"
         return _explain_key(key)
     return " ".join(text.split())
+
+
+def _reason(error: InterpolationResolutionError) -> str:
+    """Return what a resolver said, ``Environment variable 'X' not found`` for example."""
+    quoted = re.search(r'"(.+)"', str(error).splitlines()[0])
+    return quoted[1] if quoted else str(error).splitlines()[0]
 
 
 def _explain_grammar(override: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from termcolor import colored
 
 from hsuanwu.common.errors import ConfigurationError
@@ -36,6 +36,7 @@ def run_job(cfgs: DictConfig, trust: bool = False) -> float | None:
     in_sweep = is_sweep()
     run_dir, outcome = None, FAILED
     try:
+        OmegaConf.to_container(cfgs, resolve=True)  # what refers to nothing is refused with the key that it stands in
         settled = _settled(cfgs, trust, in_sweep)
         run_dir = settled.run_dir
         result, folder = _run(settled)
