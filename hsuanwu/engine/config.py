@@ -130,16 +130,17 @@ def resumed(cfgs: DictConfig, saved: DictConfig, overrides: Sequence[str]) -> Di
 
 def differences(before: DictConfig, after: DictConfig) -> list[str]:
     """Return a line for each value that is another one, ``"learner.lr: 0.001, now 0.0006"`` say."""
-    old, new = (dict(_flat(OmegaConf.to_container(x, resolve=False))) for x in (before, after))
+    old, new = (dict(flat_values(OmegaConf.to_container(x, resolve=False))) for x in (before, after))
     names = [name for name in {**old, **new} if name not in ("run_dir", "resume")]
     changed = [name for name in names if (name in old) != (name in new) or old.get(name) != new.get(name)]
     return [f"{name}: {old.get(name, 'not there')}, now {new.get(name, 'not there')}" for name in changed]
 
 
-def _flat(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def flat_values(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested dicts with its key, ``"learner.lr"`` for example."""
     if isinstance(x, dict) and x:
         for key, value in x.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
+            yield from flat_values(value, f"{name}.{key}" if name else str(key))
     else:
         yield name, x
 

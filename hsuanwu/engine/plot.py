@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError, warn_of_run
+from hsuanwu.engine.groups import groups_of
 from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
 
@@ -22,18 +23,21 @@ Curve = tuple[Array, Array]
 
 _LARGEST, _SAME_LENGTH = 1e300, 0.2
 _GRID_POINTS = 200
+_BAND = "95% confidence (bootstrap)"
 _SMOOTHING_FRACTION = 0.05
 
 
 def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
     """Write a picture of the episode return over environment steps.
 
-    One run is drawn as it was logged (thin) and as its centred moving average (thick). Several runs of
-    one experiment are smoothed likewise, interpolated to the steps that all of them cover, and drawn as
-    their interquartile mean with a pointwise 95% confidence band (bootstrap over the runs).
+    One run is drawn as it was logged (thin) and as its centred moving average (thick). Several runs are smoothed
+    likewise. Repetitions of one run are interpolated to the steps that all of them cover, and drawn as their
+    interquartile mean with a pointwise 95% confidence band (bootstrap over the runs); each group of runs that differ
+    in more than the seed has a curve of its own (``groups_of``).
 
     Args:
-        run_dirs: run folders, each with a ``metrics.jsonl``; at least one.
+        run_dirs: run folders, each with a ``metrics.jsonl``, or folders of sweeps, with run folders inside; at least
+            one.
         output: the picture; its ending names the format, ``.png`` say. Missing folders are made.
 
     Raises:
@@ -42,11 +46,15 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
     """
     if not run_dirs:
         raise ConfigurationError("RUN_DIR: found none; name at least one run folder")
+    run_dirs = [run_dir for given in run_dirs for run_dir in _runs_in(Path(given))]
     curves = [_read_curve(Path(run_dir)) for run_dir in run_dirs]
     names = [_env_of(Path(run_dir)) for run_dir in run_dirs]
-    if len(curves) > 1:
-        _common_grid(curves)
-        _warn_of_differences(run_dirs, curves, names)
+    groups = groups_of(run_dirs)
+    for label, members in groups.items():
+        _common_grid([curves[i] for i in members])
+        _warn_of_short_runs(label, [run_dirs[i] for i in members], [curves[i] for i in members])
+    if len(set(names)) > 1:
+        warn_of_run(f"the runs are of different environments, and drawn apart: {', '.join(dict.fromkeys(names))}")
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     endings = canvas.get_supported_filetypes()
@@ -58,19 +66,26 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
         folder = Path(run_dirs[0]).resolve().name
         axes.set_title(f"{names[0]}: {folder}" if names[0] else f"Learning curve of {folder}")
     else:
-        _draw_runs(axes, curves)
+        for number, (label, members) in enumerate(groups.items()):
+            _draw_runs(axes, [curves[i] for i in members], label, f"C{number % 10}")
         of_what = f" of {names[0]}" if names[0] and len(set(names)) == 1 else ""
-        axes.set_title(f"Learning curve{of_what} over {len(curves)} runs")
+        axes.set_title(f"Learning curve{'s' if len(groups) > 1 else ''}{of_what} over {len(curves)} runs")
     axes.set_xlabel("environment steps")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.set_ylabel("undiscounted episode return")
     axes.grid(alpha=0.3)
-    axes.legend(loc="best")
+    axes.legend(loc="best", fontsize="small" if len(groups) > 4 else None)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=150)
     except OSError as error:
         raise ConfigurationError(f"-o: {output} cannot be written ({error.strerror})") from error
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the run folders in the folder of a sweep, in their order; a run's own folder as it is."""
+    inside = [] if (folder / "metrics.jsonl").exists() else [path.parent for path in folder.glob("*/metrics.jsonl")]
+    return sorted(inside, key=lambda path: (len(path.name), path.name)) or [folder]
 
 
 def _env_of(run_dir: Path) -> str:
@@ -82,17 +97,12 @@ def _env_of(run_dir: Path) -> str:
         return ""
 
 
-def _warn_of_differences(run_dirs: Sequence[Path], curves: Sequence[Curve], names: Sequence[str]) -> None:
-    """Say what a mean over several runs leaves out, and whether they are no repetitions of one another."""
-    if len(set(names)) > 1:
-        found = ", ".join(
-            f"{run_dir} of {name or 'an unknown one'}" for run_dir, name in zip(run_dirs, names, strict=True)
-        )
-        warn_of_run(f"the runs are of different environments, and no repetitions: {found}")
+def _warn_of_short_runs(label: str, run_dirs: Sequence[Path], curves: Sequence[Curve]) -> None:
+    """Say what the mean over the runs of a group leaves out."""
     ends = [steps[-1] for steps, _ in curves]
     if min(ends) < (1 - _SAME_LENGTH) * max(ends):
-        short = run_dirs[int(np.argmin(ends))]
-        warn_of_run(f"{short} ends at step {min(ends):,.0f}, others go on to {max(ends):,.0f}: the mean ends with it")
+        short, mean = run_dirs[int(np.argmin(ends))], f"the mean of {label}" if label else "the mean"
+        warn_of_run(f"{short} ends at step {min(ends):,.0f}, others go on to {max(ends):,.0f}: {mean} ends with it")
 
 
 def _read_curve(run_dir: Path) -> Curve:
@@ -154,15 +164,20 @@ def _draw_run(axes: Axes, curve: Curve) -> None:
         axes.plot(steps, _smoothed(returns), color="C0", linewidth=2, label=f"moving average of {window} points")
 
 
-def _draw_runs(axes: Axes, curves: Sequence[Curve]) -> None:
+def _draw_runs(axes: Axes, curves: Sequence[Curve], group: str, color: str) -> None:
+    """Draw the runs of a group; the legend says what they have in common, and how many they are."""
     grid = _common_grid(curves)
     rows = np.stack([np.interp(grid, steps, _smoothed(returns)) for steps, returns in curves])
-    low, high = bootstrap_interval(rows)
-    for row in rows:
-        axes.plot(grid, row, color="C0", linewidth=0.6, alpha=0.35)
-    axes.fill_between(grid, low, high, color="C0", alpha=0.2, label="95% confidence (bootstrap)")
-    middle, label = interquartile_mean(rows), f"interquartile mean of {len(rows)} smoothed runs"
-    axes.plot(grid, middle, color="C0", linewidth=2, marker=_marker(grid), label=label)
+    count = f"{len(rows)} smoothed run{'' if len(rows) == 1 else 's'}"
+    if len(rows) > 1:
+        low, high = bootstrap_interval(rows)
+        for row in rows:
+            axes.plot(grid, row, color=color, linewidth=0.6, alpha=0.35)
+        is_known = _BAND in axes.get_legend_handles_labels()[1]
+        axes.fill_between(grid, low, high, color=color, alpha=0.2, label=None if is_known else _BAND)
+    mean = f"interquartile mean of {count}" if len(rows) > 1 else count
+    label = f"{group}: {mean}" if group else mean
+    axes.plot(grid, interquartile_mean(rows), color=color, linewidth=2, marker=_marker(grid), label=label)
 
 
 def _common_grid(curves: Sequence[Curve]) -> Array:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError, RunWarning
 from hsuanwu.engine import plot
+from hsuanwu.engine.groups import groups_of
 
 
 def write_run(folder, rows, tail=""):
@@ -182,8 +183,75 @@ def test_runs_of_different_environments_are_no_repetitions(tmp_path):
     for name in ("CartPole-v1", "Acrobot-v1"):
         runs.append(write_run(tmp_path / name, rows_of([1, 2], [1.0, 2.0])))
         (tmp_path / name / "config.yaml").write_text(f"env: {{_target_: x, id: {name}}}\n")
-    with pytest.warns(RunWarning, match="of different environments, and no repetitions: .*CartPole-v1.*Acrobot-v1"):
+    with pytest.warns(RunWarning, match="of different environments, and drawn apart: CartPole-v1, Acrobot-v1"):
         plot.learning_curve(runs, tmp_path / "curve.png")
+
+
+def test_runs_are_grouped_by_what_varies(tmp_path, drawn):
+    runs = []
+    for name, lr, seed, value in (("a", 0.1, 1, 1.0), ("b", 0.1, 2, 3.0), ("c", 0.5, 1, 9.0)):
+        run = write_run(tmp_path / name, rows_of([1, 2], [value, value]))
+        settings = (
+            f"env: {{_target_: x, id: Own-v0}}\nlearner: {{lr: {lr}, betas: [0, 1]}}\nseed: {seed}\nrun_dir: {name}\n"
+        )
+        (run / "config.yaml").write_text(settings)
+        runs.append(run)
+    plot.learning_curve(runs, tmp_path / "curve.png")
+    (axes,) = drawn[0].axes
+    means = {line.get_label(): set(line.get_ydata()) for line in axes.lines if "run" in line.get_label()}
+    assert means == {
+        "learner.lr=0.1: interquartile mean of 2 smoothed runs": {2.0},
+        "learner.lr=0.5: 1 smoothed run": {9.0},
+    }
+    assert len(axes.collections) == 1 and axes.get_title() == "Learning curves of Own-v0 over 3 runs"
+
+
+def group_names(folder, *texts):
+    """Return the labels of the groups of runs with given configurations."""
+    runs = []
+    for number, text in enumerate(texts):
+        run = write_run(folder / str(number), rows_of([1], [1.0]))
+        if text is not None:
+            (run / "config.yaml").write_text(text)
+        runs.append(run)
+    return groups_of(runs)
+
+
+def test_the_folder_of_a_sweep_stands_for_its_runs(tmp_path, drawn):
+    for number in (0, 2, 10):
+        write_run(tmp_path / "sweep" / str(number), rows_of([1], [float(number)]))
+    (tmp_path / "sweep" / "sweep.csv").write_text("job,run_dir\n")
+    assert [path.name for path in plot._runs_in(tmp_path / "sweep")] == ["0", "2", "10"]
+    plot.learning_curve([tmp_path / "sweep"], tmp_path / "curve.png")
+    assert drawn[0].axes[0].get_title() == "Learning curve over 3 runs"
+
+
+def test_the_seed_and_what_is_logged_make_no_group(tmp_path):
+    texts = ["seed: 1", "seed: 2\nrun_dir: x", "log_interval: 7\ntotal_steps: 9"]
+    assert group_names(tmp_path, *texts) == {"": [0, 1, 2]}
+
+
+def test_what_auto_chose_makes_no_group(tmp_path):
+    assert group_names(tmp_path / "given", "num_actors: 1", "num_actors: 2") == {
+        "num_actors=1": [0],
+        "num_actors=2": [1],
+    }
+    for number in (0, 1):
+        folder = write_run(tmp_path / "auto" / str(number), rows_of([1], [1.0]))
+        (folder / "config.yaml").write_text(f"num_actors: {number + 1}")
+        (folder / "calibration.json").write_text('{"chosen": {"num_actors": 1}}')
+    assert groups_of([tmp_path / "auto" / name for name in "01"]) == {"": [0, 1]}
+
+
+def test_long_labels_say_how_many_keys_they_leave_out(tmp_path):
+    texts = [", ".join(f"{key}: {value}" for key in "abcdef") for value in (1, 2)]
+    first, _ = group_names(tmp_path, *(f"{{{text}}}" for text in texts))
+    assert first == "a=1, b=1, c=1, d=1 and 2 more"
+
+
+def test_a_run_without_a_configuration_stands_apart_where_others_vary(tmp_path):
+    assert group_names(tmp_path / "one", "a: 1", None) == {"": [0, 1]}
+    assert list(group_names(tmp_path / "two", "a: 1", "a: 2", None, "a: [")) == ["a=1", "a=2", "no config.yaml"]
 
 
 @pytest.mark.parametrize(
