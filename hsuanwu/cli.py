@@ -239,6 +239,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         if x["mean"] is not None:
             shown = {key: digits(x[key]) for key in ("mean", "std", "min", "max")}
             print(f"{label}: " + ", ".join(f"{key} {value}" for key, value in shown.items()))
+    for name, value in result.get("info", {}).items():
+        print(f"{name}: mean {digits(value)}")
     print(f"episodes: {result['episodes']}")
     if "video" in result:
         print(f"video: {result['video']}")

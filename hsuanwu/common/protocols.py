@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy.typing as npt
@@ -26,6 +27,8 @@ class Step(NamedTuple):
     """``[B]`` bool: the episode ended because the task did."""
     truncated: Array
     """``[B]`` bool: the episode was cut from outside, by a time limit say."""
+    infos: Sequence[tuple[int, Mapping[str, float]]] = ()
+    """Of environments whose episode ended, where they told any: index and numbers of their last ``info``."""
 
 
 @runtime_checkable

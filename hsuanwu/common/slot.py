@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class Slot:
         seconds: ``[len(Activity)]`` float64, what the actor's time went to.
         processor_seconds: ``[1]`` float64, what its process computed meanwhile, on all cores together, or it
             waited for a core.
+        outcomes: what the episodes that ended told of themselves, by name: how many did, and the sum of their numbers.
+            ``terminated`` and ``truncated`` are told by all, as 0 or 1; the numbers of their last ``info`` follow
+            ``info_``. It lies in no memory that processes share: a transport hands it over with the slot.
     """
 
     index: int
@@ -47,6 +51,7 @@ class Slot:
     episode_length: Tensor
     seconds: Tensor
     processor_seconds: Tensor
+    outcomes: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class SlotMemory(Protocol):
@@ -56,3 +61,18 @@ class SlotMemory(Protocol):
 
     def slot(self, index: int) -> Slot:
         """Return slot ``index``, views of the same memory in every process."""
+
+
+def sum_outcomes(parts: Iterable[Mapping[str, tuple[int, float]]]) -> dict[str, tuple[int, float]]:
+    """Return the outcomes of all episodes of several parts together.
+
+    Example:
+        >>> sum_outcomes([{"truncated": (2, 1.0)}, {"truncated": (1, 1.0), "info_x": (1, 0.5)}])
+        {'truncated': (3, 2.0), 'info_x': (1, 0.5)}
+    """
+    result: dict[str, tuple[int, float]] = {}
+    for part in parts:
+        for name, (count, total) in part.items():
+            before = result.get(name, (0, 0.0))
+            result[name] = before[0] + count, before[1] + total
+    return result

@@ -10,6 +10,7 @@ from termcolor import colored
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 5.0
+_MOST_INFOS = 3
 
 
 def digits(value: float) -> str:
@@ -56,6 +57,8 @@ class Console:
         for name, label, form in _SHOWN:
             if (value := line.get(name)) is not None:
                 parts.append(f"{label} {value:{form}}")
+        told = [(name, value) for name, value in line.items() if name.startswith("info_") and value is not None]
+        parts += [f"{name.removeprefix('info_')} {digits(value)}" for name, value in told[:_MOST_INFOS]]
         self.say("  ".join(parts))
 
     def say(self, text: str, color: str | None = None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,24 +47,28 @@ class Evaluation:
         lengths: environment steps of each.
         unfinished: episodes that were left because they did not end in time.
         most_steps: the time that they had; 0 if none was begun, for none has ended in training either.
+        info: mean of each number of their last ``info``, over the episodes that told it.
     """
 
     returns: tuple[float, ...]
     lengths: tuple[int, ...]
     unfinished: int = 0
     most_steps: int = MOST_STEPS
+    info: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``episodes``, and of ``episode_return`` and ``episode_length`` the mean, std, min and max.
 
-        The four are None where no episode ended; ``unfinished`` is there if some did not.
+        The four are None where no episode ended; ``unfinished`` is there if some did not, and ``info`` if the
+        environment told any numbers.
         """
         found: dict[str, Any] = {
             "episodes": len(self.returns),
             "episode_return": _statistics(self.returns),
             "episode_length": _statistics(self.lengths),
         }
-        return found | {"unfinished": self.unfinished} if self.unfinished else found
+        found |= {"unfinished": self.unfinished} if self.unfinished else {}
+        return found | {"info": dict(self.info)} if self.info else found
 
     @property
     def doubt(self) -> str | None:
@@ -88,7 +93,7 @@ class Evaluation:
             statistics = figures[name]
             line[f"eval_{name}"] = statistics.pop("mean")
             line |= {f"eval_{name}_{statistic}": value for statistic, value in statistics.items()}
-        return line
+        return line | {f"eval_info_{name}": value for name, value in self.info.items()}
 
 
 def most_steps(longest: int, steps: int = MANY_STEPS) -> int:
@@ -165,6 +170,7 @@ def _play(
     reward, episode_return, episode_length = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs, np.int64)
     returns: list[float] = []
     lengths: list[int] = []
+    told: dict[str, list[float]] = defaultdict(list)
     while quotas.any():
         alarm.renew()
         if on_frame is not None and not has_ended[0]:
@@ -179,6 +185,9 @@ def _play(
         action = np.where(is_first.reshape(-1, *[1] * (action.ndim - 1)), 0, action)
         episode_return += reward
         episode_length += ~is_first
+        for index, numbers in result.infos:
+            for name in numbers if quotas[index] else ():
+                told[name].append(numbers[name])
         for i in np.flatnonzero(has_ended):
             if quotas[i]:
                 quotas[i] -= 1
@@ -189,7 +198,8 @@ def _play(
         if endless.any():
             unfinished += int(quotas[endless].sum())
             quotas[endless] = 0
-    return Evaluation(tuple(returns), tuple(lengths), unfinished, limit)
+    info = {name: float(np.mean(values)) for name, values in told.items()}
+    return Evaluation(tuple(returns), tuple(lengths), unfinished, limit, info)
 
 
 def _statistics(values: tuple[float, ...]) -> dict[str, float | None]:

@@ -107,4 +107,6 @@ def _tag(key: str) -> str:
         return f"speed/{key}"
     if key.startswith("eval"):
         return f"evaluation/{key}"
+    if key.startswith("info_"):
+        return f"info/{key.removeprefix('info_')}"
     return f"episode/{key}" if key.startswith("episode") else f"train/{key}"

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from hsuanwu.common.slot import Activity, Slot
+from hsuanwu.common.slot import Activity, Slot, sum_outcomes
 from hsuanwu.common.trajectory import Trajectory
 
 
@@ -81,6 +81,7 @@ class Window:
         self._sums: dict[str, float] = defaultdict(float)
         self._actor_seconds, self._processor_seconds = np.zeros(len(Activity)), 0.0
         self._returns, self._lengths, self._lags = Spread(), Spread(), Spread()
+        self._outcomes: dict[str, tuple[int, float]] = {}
 
     def add_slots(self, slots: Sequence[Slot]) -> list[tuple[float, int]]:
         """Count finished episodes and the actors' time; return (return, length) of each episode."""
@@ -88,6 +89,7 @@ class Window:
         for slot in slots:
             self._actor_seconds += slot.seconds.numpy()
             self._processor_seconds += slot.processor_seconds.item()
+            self._outcomes = sum_outcomes([self._outcomes, slot.outcomes])
             lengths = slot.episode_length.numpy()
             ended = lengths > 0
             if ended.any():
@@ -110,7 +112,9 @@ class Window:
         now = perf_counter()
         wall_seconds, self._start = now - self._start, now
         line: dict[str, float | None] = {"episodes": self._returns.count}
+        line |= {f"episodes_{name}": int(self._outcomes.get(name, (0, 0))[1]) for name in ("terminated", "truncated")}
         line |= _summary("episode_return", self._returns) | _summary("episode_length", self._lengths)
+        line |= {name: total / n for name, (n, total) in self._outcomes.items() if name.startswith("info_")}
         line |= {name: total / max(self._updates, 1) for name, total in self._sums.items()}
         if self._lags.count:
             line |= {"policy_lag": self._lags.mean, "policy_lag_max": self._lags.high}

@@ -19,6 +19,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly
+from hsuanwu.env.info import native_numbers
 from hsuanwu.env.observation import observation_reader
 from hsuanwu.env.pace import gymnasium_pace
 from hsuanwu.env.picture import draw_first
@@ -151,7 +152,7 @@ class NativeVectorEnv:
     def _answer(self, answer: Any) -> Step:
         if problem := wrong_step(answer):
             raise problem
-        found, reward, terminated, truncated, _ = answer
+        found, reward, terminated, truncated, info = answer
         self._reward[:] = native_rewards(reward, self.num_envs)
         self._terminated[:] = native_flags("terminated", terminated, self.num_envs)
         self._truncated[:] = native_flags("truncated", truncated, self.num_envs)
@@ -167,7 +168,8 @@ class NativeVectorEnv:
                 np.greater(self._truncated, self._ended, out=self._truncated)
         np.logical_or(self._terminated, self._truncated, out=self._ended)
         self._has_ended = bool(np.count_nonzero(self._ended))
-        return Step(observation, self._reward, self._terminated, self._truncated)
+        infos = native_numbers(info, self._ended) if self._has_ended and info else ()
+        return Step(observation, self._reward, self._terminated, self._truncated, infos)
 
     def _check_only_reset(self) -> None:
         """Check that rows whose episode has ended did nothing but reset: what they gained would be lost."""

@@ -17,6 +17,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import as_flag, as_reward, check_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly, fault_of
+from hsuanwu.env.info import numbers_of
 from hsuanwu.env.observation import empty_batch, observation_reader, plain_views, row_views
 from hsuanwu.env.single_env import SingleEnv
 
@@ -67,6 +68,7 @@ class SerialVectorEnv:
         self._gained_view: Any = self._gained.data  # takes a float in half the time of the array
         self._terminated = np.zeros(self.num_envs, np.bool_)
         self._truncated = np.zeros(self.num_envs, np.bool_)
+        self._infos: list[tuple[int, dict[str, float]]] = []
         self._answer = Step(observation, self._reward, self._terminated, self._truncated)
         # what the next action calls: step, or reset after an end; empty before the first reset
         self._steps: list[Callable[[Any], Any]] = []
@@ -127,7 +129,7 @@ class SerialVectorEnv:
         """Step each environment, or reset it if it has just ended."""
         self._play(action, self._rows, self._views)
         self._check_values(self._answer.observation)
-        return self._answer
+        return self._answer._replace(infos=self._infos) if self._infos else self._answer
 
     def step_into(self, action: Array, observation: Nest) -> Step:
         """Do as ``step`` does, but show the observations in arrays of the caller.
@@ -141,7 +143,7 @@ class SerialVectorEnv:
             self._check_values(observation)
         else:
             map_nest(np.copyto, observation, self.step(action).observation)
-        return self._answer._replace(observation=observation)
+        return self._answer._replace(observation=observation, infos=self._infos)
 
     def _play(self, action: Array, rows: list[Any], views: list[memoryview | None]) -> None:
         """Step or reset each environment; keep what it answers, its observation in its row.
@@ -155,12 +157,14 @@ class SerialVectorEnv:
         if not len(native) == len(rows) == len(steps):
             raise _misuse(self.num_envs, bool(steps), len(native), len(rows))
         self._time += 1
+        if self._infos:
+            self._infos = []
         i, answer = 0, _UNASKED
         try:
             # a row of native is what space.sample() gives, numpy's int64; gymnasium checks it faster than an int
             for i, step, row_action, view in zip(range(self.num_envs), steps, native, views, strict=False):
                 answer = step(row_action)
-                observation, reward, terminated, truncated, _ = answer
+                observation, reward, terminated, truncated, info = answer
                 if view is None:
                     write(rows[i], observation)
                 else:
@@ -171,14 +175,14 @@ class SerialVectorEnv:
                         views[i] = None  # as it came this time it will come again
                 gained[i] = reward if type(reward) is float else as_reward(reward)
                 if terminated is not False or truncated is not False:
-                    self._note_flags(i, terminated, truncated)
+                    self._note_flags(i, terminated, truncated, info)
         except BaseException as error:
             if is_interruption(error):
                 raise
             raise self._fault(i, error, answer) from error
 
-    def _note_flags(self, i: int, terminated: Any, truncated: Any) -> None:
-        """Take note of flags that are not both Python's False."""
+    def _note_flags(self, i: int, terminated: Any, truncated: Any, info: Any) -> None:
+        """Take note of flags that are not both Python's False, and at an end of what the environment tells then."""
         if terminated is _NO and truncated is _NO:
             return
         is_over = terminated if type(terminated) is bool else as_flag("terminated", terminated)
@@ -186,6 +190,8 @@ class SerialVectorEnv:
         self._terminated[i], self._truncated[i] = is_over, is_cut
         if is_over or is_cut:
             self._steps[i] = functools.partial(self._restart, i)
+            if numbers := numbers_of(info):
+                self._infos.append((i, numbers))
 
     def _restart(self, i: int, _: Any) -> tuple[Any, float, bool, bool, None]:
         """Reset an environment instead of stepping it."""

@@ -21,6 +21,7 @@ from hsuanwu.common.registry import NO_KWARGS
 from hsuanwu.common.spaces import Box, Discrete, MultiDiscrete, Space, as_space
 from hsuanwu.env.answer import first_observation, native_flags, native_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, shown
+from hsuanwu.env.info import native_numbers
 from hsuanwu.env.pace import dm_env_pace, gymnasium_pace
 from hsuanwu.env.picture import draw, draw_first
 
@@ -234,8 +235,8 @@ class SameStepSingleEnv(SingleEnv):
         first, self._first = self._first, None
         return first
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, None]:
-        """Apply a native action; return observation, reward, terminated, truncated and None."""
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, float]]:
+        """Apply a native action; return observation, reward, terminated, truncated and, at an end, numbers of info."""
         answer = self._env.step(np.asarray(action)[None])
         if problem := wrong_step(answer):
             raise problem
@@ -249,8 +250,10 @@ class SameStepSingleEnv(SingleEnv):
                     f"{type(self._env.unwrapped).__name__} says that its autoreset mode is SAME_STEP, "
                     "but gives no info['final_obs'] at the end of an episode"
                 )
-            return self._only_final(info["final_obs"]), float(gained), bool(is_over), bool(is_cut), None
-        return self._only_row(observation), float(gained), False, False, None
+            told = native_numbers(info.get("final_info"), np.ones(1, np.bool_))
+            numbers = told[0][1] if told else {}
+            return self._only_final(info["final_obs"]), float(gained), bool(is_over), bool(is_cut), numbers
+        return self._only_row(observation), float(gained), False, False, {}
 
     def _only_row(self, batch: Any) -> Any:
         """Return row 0 of a batch of one: of each array of a mapping, or of an array."""

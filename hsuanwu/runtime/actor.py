@@ -16,7 +16,7 @@ from hsuanwu.common.process_settings import ProcessSettings, seed_global_generat
 from hsuanwu.common.processor import busy_seconds
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
-from hsuanwu.common.slot import Activity, Slot
+from hsuanwu.common.slot import Activity, Slot, sum_outcomes
 from hsuanwu.runtime.group import Group
 from hsuanwu.runtime.slot_view import SlotView
 from hsuanwu.runtime.stepper import Stepper, make_stepper
@@ -179,6 +179,7 @@ class _Rollout:
                     raise
         for group, _, view in lanes:
             group.finish(view)
+        slot.outcomes = sum_outcomes(view.outcomes for _, _, view in lanes)
 
     def _view(self, slot: Slot) -> list[SlotView]:
         """Return the columns of each group, side by side."""

@@ -10,9 +10,12 @@ import torch
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import Nest, map_nest
 from hsuanwu.common.protocols import Array, StaggeringVectorEnv, Step, VectorEnv
+from hsuanwu.common.slot import sum_outcomes
 from hsuanwu.runtime.inference import make_inference
 from hsuanwu.runtime.slot_view import SlotView, seen
 from hsuanwu.xploit.policy.base import Policy
+
+_ENDS = ("terminated", "truncated")
 
 
 class Group:
@@ -49,6 +52,7 @@ class Group:
         map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._inference.state)
         view.episode_return.fill(0)
         view.episode_length.fill(0)
+        view.outcomes = {}
         map_nest(lambda target, x: np.copyto(target[0], x), seen(view.arrays), self._first_row)
 
     def act(self, view: SlotView, t: int, generator: torch.Generator) -> Array:
@@ -88,9 +92,18 @@ class Group:
             told = ended & self._is_whole
             np.multiply(self._episode_return, told, out=view.episode_return[t])
             np.multiply(self._episode_length, told, out=view.episode_length[t])
+            _count_outcomes(view, told, result)
             self._episode_return[ended] = 0
             self._episode_length[ended] = 0
             self._is_whole |= ended
+
+
+def _count_outcomes(view: SlotView, told: Array, result: Step) -> None:
+    """Add what the episodes that ended told of themselves, of the environments ``told``."""
+    count = int(np.count_nonzero(told))
+    found = {name: (count, float(np.count_nonzero(told & getattr(result, name)))) for name in _ENDS}
+    infos = [{f"info_{name}": (1, x) for name, x in numbers.items()} for i, numbers in result.infos if told[i]]
+    view.outcomes = sum_outcomes([view.outcomes, found, *infos])
 
 
 def check_stagger(env: VectorEnv, stagger_steps: int) -> None:

@@ -27,6 +27,7 @@ class SlotView:
         next_observation: of each of the ``T`` rows the arrays of the row after it.
         action: of each of the ``T`` rows the actions; so is ``log_prob``.
         episode_return: ``[T, count]``, as in the slot; so is ``episode_length``.
+        outcomes: as in the slot, of these columns.
     """
 
     def __init__(self, slot: Slot, start: int, count: int) -> None:
@@ -43,6 +44,7 @@ class SlotView:
         self.log_prob = self.trajectory.log_prob.unbind()
         self.episode_return = slot.episode_return.narrow(1, start, count).numpy()
         self.episode_length = slot.episode_length.narrow(1, start, count).numpy()
+        self.outcomes: dict[str, tuple[int, float]] = {}
 
 
 def seen(trajectory: Trajectory) -> tuple[Nest, ...]:

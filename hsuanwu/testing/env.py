@@ -92,7 +92,8 @@ def _play(env: VectorEnv, seed: int, actions: list[Array]) -> list[Step]:
 
 
 def _copy(step: Step) -> Step:
-    return Step(map_nest(np.array, step.observation), *(np.array(x) for x in step[1:]))
+    reward, terminated, truncated = (np.array(x) for x in step[1:4])
+    return Step(map_nest(np.array, step.observation), reward, terminated, truncated, step.infos)
 
 
 def _check_resets(rows: list[Step]) -> Array:

@@ -121,7 +121,7 @@ def _see(found: Record, observation: Nest, step: Step | None = None) -> None:
     for entry, batch in zip(found.entries, leaves(observation), strict=True):
         entry.add(batch)
         digest.update(np.ascontiguousarray(batch).tobytes())
-    for part in step[1:] if step is not None else ():
+    for part in (step.reward, step.terminated, step.truncated) if step is not None else ():
         digest.update(part.tobytes())
     found.digests.append(digest.digest())
 

@@ -99,17 +99,25 @@ def test_an_empty_file_gets_its_head(folder):
     assert rows_of(folder) == [HEAD]
 
 
+def events_in(path):
+    """Return the events of a file."""
+    data, found = path.read_bytes(), []
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        found.append(Event.FromString(data[12 : 12 + length]))
+        data = data[12 + length + 4 :]
+    return found
+
+
+def tags_in(path):
+    """Return the tags of the scalars in a file."""
+    return {value.tag for event in events_in(path) for value in event.summary.value}
+
+
 def purged_from(folder):
     """Return the steps from which event files let TensorBoard forget what is there."""
-    steps = []
-    for path in sorted(folder.path.glob("events.out.*")):
-        data = path.read_bytes()
-        while data:
-            length = int.from_bytes(data[:8], "little")
-            event = Event.FromString(data[12 : 12 + length])
-            data = data[12 + length + 4 :]
-            steps += [event.step] if event.HasField("session_log") else []
-    return steps
+    events = [event for path in sorted(folder.path.glob("events.out.*")) for event in events_in(path)]
+    return [event.step for event in events if event.HasField("session_log")]
 
 
 def test_tensorboard_keeps_the_line_at_the_checkpoint(folder):
@@ -127,13 +135,7 @@ def test_tensorboard_forgets_a_run_that_ended_before_its_first_checkpoint(folder
 
 def scalars_of(path):
     """Return the step of each event of a file that has scalars."""
-    data, steps = path.read_bytes(), []
-    while data:
-        length = int.from_bytes(data[:8], "little")
-        event = Event.FromString(data[12 : 12 + length])
-        data = data[12 + length + 4 :]
-        steps += [event.step] if event.HasField("summary") else []
-    return steps
+    return [event.step for event in events_in(path) if event.HasField("summary")]
 
 
 def test_a_process_that_goes_on_needs_no_other_event_file(folder):

@@ -55,6 +55,18 @@ def live(window, clock, phases):
         window.phases.lap(phase)
 
 
+def test_how_episodes_ended_and_what_they_told():
+    window = Window(1)
+    for outcomes in ({"terminated": (3, 1.0), "truncated": (3, 2.0), "info_x": (2, 3.0)}, {}, {"info_x": (1, 0.0)}):
+        slot = slot_of([0.0] * 4)
+        slot.outcomes = outcomes
+        window.add_slots([slot])
+    line = window.read()
+    assert (line["episodes_terminated"], line["episodes_truncated"], line["info_x"]) == (1, 2, 1.0)
+    line = window.read()
+    assert (line["episodes_terminated"], line["episodes_truncated"]) == (0, 0) and "info_x" not in line
+
+
 def test_an_empty_window_has_no_episode():
     line = Window(1).read()
     assert line["episodes"] == 0 and line["episode_return"] is None

@@ -71,7 +71,7 @@ class _PipeActorEnd(ActorEnd):
 
     def commit(self, slot: Slot) -> None:
         try:
-            self._pipe.send((slot.index, slot.sequence))
+            self._pipe.send((slot.index, slot.sequence, slot.outcomes))
         except OSError as error:
             raise _LearnerGoneError from error
 

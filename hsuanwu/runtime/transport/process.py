@@ -43,8 +43,8 @@ _STOP_SECONDS = 1.0
 class ProcessTransport(Transport):
     """Runs each actor in a process of its own.
 
-    Only the numbers of slots travel, through one pipe for each actor: no lock and no queue is shared, so
-    an actor that dies takes nothing along. It notices the end of the learner's process by its pipe.
+    Only the numbers of slots, and outcomes of episodes, travel through one pipe for each actor: no lock and no queue is
+    shared, so an actor that dies takes nothing along. It notices the end of the learner's process by its pipe.
 
     Args:
         storage: the slots, in shared memory.
@@ -198,9 +198,10 @@ class _ProcessLearnerEnd(LearnerEnd):
             if isinstance(message, Warned):
                 warn_of_environment(message.text)
                 continue
-            slot_index, sequence = message
+            slot_index, sequence, outcomes = message
             slot = self._slots[slot_index]
             if sequence == slot.sequence:
+                slot.outcomes = outcomes
                 self._committed.append(slot)
 
     def release(self, slots: Sequence[Slot]) -> None:
