@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _TRUST = "--trust"
+_HELP = {"-h", "--help"}
 _MULTIRUN = ("-m", "--multirun")
 _HELP_OF_CHECK = """hsuanwu-check env=... [env.key=value] ...
 
@@ -40,6 +41,9 @@ _GO_ON = "a run that had begun goes on with run_dir=<its folder> resume=true"
 def train() -> None:
     """Run ``hsuanwu-train``: compose a configuration, train, evaluate, summarise."""
     _tell_version()
+    if _HELP & set(sys.argv):
+        run_command(_help)
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
     trust, arguments = _TRUST in sys.argv, [x for x in sys.argv[1:] if x != _TRUST]
     sys.argv[1:] = sorted(arguments, key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
@@ -48,7 +52,7 @@ def train() -> None:
 
 def check() -> None:
     """Run ``hsuanwu-check env=... env.key=value``: play in an environment and say what is right, doubtful or wrong."""
-    if {"-h", "--help"} & set(sys.argv):
+    if _HELP & set(sys.argv):
         print(_HELP_OF_CHECK)
         return
     _tell_version()
@@ -128,6 +132,17 @@ def _long_imports() -> Iterator[None]:
                 gc.freeze()  # modules stay: no later collection looks at them, nor does the one at the exit
             if was_enabled:
                 gc.enable()
+
+
+def _help() -> None:
+    with _long_imports():
+        import hsuanwu.engine.job  # noqa: F401
+        from hsuanwu.engine.help import help_text
+        from hsuanwu.engine.slips import checked
+
+        importlib.import_module("hsuanwu.cfgs")
+    ignored = {*_HELP, *_MULTIRUN, _TRUST}
+    print(help_text(checked([x for x in sys.argv[1:] if x not in ignored])))
 
 
 def _compose_and_train(trust: bool) -> None:
