@@ -11,6 +11,29 @@ _BATCHES = 2
 """How many batches may always be under way: one is filled while the learner has the other."""
 
 
+class Custody:
+    """Knows which slots the learner has."""
+
+    def __init__(self) -> None:
+        self._indices: set[int] = set()
+
+    def took(self, slots: Sequence[Slot]) -> None:
+        """Take note that the learner has these slots."""
+        self._indices |= {slot.index for slot in slots}
+
+    def gave_back(self, slots: Sequence[Slot]) -> None:
+        """Take note that it is done with these slots.
+
+        Raises:
+            ValueError: if it does not have one of them: an actor may be filling it.
+        """
+        indices = Counter(slot.index for slot in slots)
+        for index, count in indices.items():
+            if index not in self._indices or count > 1:
+                raise ValueError(f"release: found slot {index}, which was released before or never collected")
+        self._indices -= indices.keys()
+
+
 class Lending:
     """Keeps the slots that no actor has, and decides when they go back to theirs.
 
@@ -24,6 +47,7 @@ class Lending:
     def __init__(self, slots: Sequence[Slot]) -> None:
         self._num_slots, self._free = len(slots), list(slots)
         self._lent: Counter[int] = Counter()
+        self._with_learner = Custody()
 
     def is_rich(self, batch: int) -> bool:
         """Return whether there are more slots than are always lent, so that it matters how many are waiting."""
@@ -31,10 +55,16 @@ class Lending:
 
     def collected(self, slots: Sequence[Slot]) -> None:
         """Take note that actors have filled these slots and the learner has them."""
+        self._with_learner.took(slots)
         self._lent.subtract(slot.actor for slot in slots)
 
     def released(self, slots: Sequence[Slot]) -> None:
-        """Take slots that the learner is done with."""
+        """Take slots that the learner is done with.
+
+        Raises:
+            ValueError: if it does not have one of them.
+        """
+        self._with_learner.gave_back(slots)
         self._free += slots
 
     def lend(self, batch: int, waiting: int) -> list[Slot]:

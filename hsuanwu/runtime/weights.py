@@ -74,7 +74,15 @@ class WeightBoard:
         self._buffers = [[tensors[f"{buffer}/{name}"] for name in self._names] for buffer in range(_NUM_BUFFERS)]
 
     def publish(self, weights: Weights) -> None:
-        """Put up a version; versions grow by one."""
+        """Put up a version; versions grow by one.
+
+        Raises:
+            ValueError: if this one, or a later one, has been published.
+        """
+        if weights.version <= int(self._header[_LATEST]):
+            raise ValueError(
+                f"publish: found version {weights.version} after {int(self._header[_LATEST])}; versions grow by one"
+            )
         buffer = weights.version % _NUM_BUFFERS
         stamps = self._stamps[buffer]
         stamps[_END] = -1

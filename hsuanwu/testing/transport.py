@@ -68,6 +68,7 @@ def check_transport(make: MakeTransport) -> None:
     """
     check_delivery(make)
     check_weights(make)
+    check_refusals(make)
     check_concurrency(make)
     check_dead_actor(make)
     check_stop(make)
@@ -107,6 +108,26 @@ def check_weights(make: MakeTransport) -> None:
             assert acted >= released[slot.index], f"a slot of version {released[slot.index]} came with {acted}"
             last[slot.actor], released[slot.index] = acted, version
             end.release([slot])
+
+
+def check_refusals(make: MakeTransport) -> None:
+    """A slot that the learner does not have cannot be released, and a version is published once."""
+    with Launched(make, CountingProgram()) as end:
+        first, second = end.collect(2)
+        end.release([first])
+        for slots in ([first], [second, second]):
+            assert _is_refused(lambda slots=slots: end.release(slots)), "a slot was released twice"  # type: ignore[misc]
+        end.publish(make_weights(1))
+        for version in (1, 0):
+            assert _is_refused(lambda version=version: end.publish(make_weights(version))), "a version came again"  # type: ignore[misc]
+
+
+def _is_refused(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except ValueError:
+        return True
+    return False
 
 
 def check_concurrency(make: MakeTransport) -> None:

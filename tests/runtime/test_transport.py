@@ -24,7 +24,16 @@ from tests.waiting import PATIENCE
 
 @pytest.mark.parametrize("name", options("transport"))
 @pytest.mark.parametrize(
-    "check", ["check_delivery", "check_weights", "check_concurrency", "check_dead_actor", "check_stop", "check_close"]
+    "check",
+    [
+        "check_delivery",
+        "check_weights",
+        "check_refusals",
+        "check_concurrency",
+        "check_dead_actor",
+        "check_stop",
+        "check_close",
+    ],
 )
 def test_contract(name, check):
     getattr(contract, check)(options("transport")[name])

@@ -95,11 +95,16 @@ class LearnerEnd(ABC):
             ActorError: if an actor was found dead.
             EnvironmentFault: if an environment was found to have failed.
             StoppedError: if ``stop`` was called meanwhile.
+            ValueError: if a slot was released before, or never collected: its actor may be filling it.
         """
 
     @abstractmethod
     def publish(self, weights: Weights) -> None:
-        """Put up new weights for all actors."""
+        """Put up new weights for all actors; versions grow by one.
+
+        Raises:
+            ValueError: if this version, or a later one, was published before.
+        """
 
 
 class ActorProgram(Protocol):

@@ -12,6 +12,7 @@ from hsuanwu.common.errors import EnvironmentFault, warn_of_environment
 from hsuanwu.common.process_settings import ProcessSettings
 from hsuanwu.common.registry import register
 from hsuanwu.common.slot import Slot, SlotMemory
+from hsuanwu.runtime.lending import Custody
 from hsuanwu.runtime.transport.base import (
     DEFAULT_TIMEOUT,
     SILENCE_HINT,
@@ -90,14 +91,17 @@ class _LocalLearnerEnd(LearnerEnd):
         self._actors: list[Iterator[None]] = [iter(actor.run(end, i)) for i, end in enumerate(self._ends)]
         self._next = 0
         self._is_stopped = False
-        self.release([storage.slot(i) for i in range(storage.num_slots)])
+        self._with_learner = Custody()
+        self._hand_out([storage.slot(i) for i in range(storage.num_slots)])
 
     def collect(self, count: int) -> list[Slot]:
         while len(self._committed) < count and not self._is_stopped:
             self._step_one()
         if self._is_stopped:
             raise StoppedError
-        return [self._committed.popleft() for _ in range(count)]
+        slots = [self._committed.popleft() for _ in range(count)]
+        self._with_learner.took(slots)
+        return slots
 
     def stop(self) -> None:
         # the actor that is acting finishes its slot first
@@ -131,6 +135,10 @@ class _LocalLearnerEnd(LearnerEnd):
             self._settings.restore()  # what an environment makes of this process is not for the learner
 
     def release(self, slots: Sequence[Slot]) -> None:
+        self._with_learner.gave_back(slots)
+        self._hand_out(slots)
+
+    def _hand_out(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
             slot.sequence += 1
             self._ends[slot.actor].free.append(slot)
