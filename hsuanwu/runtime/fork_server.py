@@ -14,9 +14,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker, util
+from pathlib import Path
 from typing import Any
 
 from hsuanwu.common.interrupts import ENDING
+from hsuanwu.runtime import server_folder
 
 _NEEDED_BY_ACTORS = [
     "hsuanwu.runtime.actor",
@@ -70,6 +72,8 @@ def _start() -> None:
     multiprocessing.set_forkserver_preload(_NEEDED_BY_ACTORS)
     try:
         with interrupts_blocked(), _variables_of_server():
+            server_folder.sweep()
+            server_folder.mark(Path(util.get_temp_dir()))
             forkserver.ensure_running()
     finally:
         multiprocessing.set_forkserver_preload(preload)
