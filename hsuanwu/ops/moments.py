@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 _LEAST = 1e-6
-_LARGE_INTEGER = 2.0**62
+_FAR = 2.0**62
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2.0**63), 2.0**63 - 1024
+"""Of 64 bits; the greatest is the last float64 before 2^63."""
 _MEDIAN_OF_NORMAL = 0.6745
 """The median distance from the mean of a normal distribution of standard deviation 1."""
 
@@ -62,9 +64,9 @@ def distance(x: Tensor, mean: Tensor) -> Tensor:
     rounded = x.double() - mean
     if x.dtype != torch.int64:
         return rounded
-    whole = mean.round().clamp(-_LARGE_INTEGER, _LARGE_INTEGER)
+    whole = mean.round().clamp(_LEAST_INTEGER, _GREATEST_INTEGER)
     exact = (x - whole.long()).double() - (mean - whole)
-    return torch.where(rounded.abs() < _LARGE_INTEGER, exact, rounded)  # farther away the integers would wrap around
+    return torch.where(rounded.abs() < _FAR, exact, rounded)  # farther away the integers would wrap around
 
 
 def without_outliers(x: Tensor, past: Moments, reach: float) -> Tensor:

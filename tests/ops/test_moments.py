@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hsuanwu.ops.moments import Moments, combine, distance, moments, return_scale, without_outliers
@@ -73,6 +73,10 @@ def test_distances_of_large_numbers_are_taken_before_they_are_rounded(dtype):
 
 @settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.floats(-(2.0**63), 2.0**63))
+@example(-9_219_372_036_854_775_811, -9.216372036854777e18)
+@example(2**63 - 1, 2.0**63)
+@example(-(2**63), -(2.0**63))
+@example(2**63 - 1, -(2.0**63))
 def test_distances_of_any_integer_against_exact_fractions(x, mean):
     found = distance(torch.tensor([x]), torch.tensor(mean, dtype=torch.float64))
     assert float(found) == pytest.approx(float(x - Fraction(mean)), rel=1e-15, abs=1e-9)
