@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import closing
 from time import perf_counter, process_time
@@ -67,11 +68,12 @@ def update_seconds(cfgs: DictConfig, agent: Agent, num_envs: int) -> float:
     settings = OmegaConf.to_container(cfgs, resolve=True)
     batch = _blank_batch(cfgs, agent, num_envs)
     copy, board = batch.map(torch.clone), WeightBoard(agent.learner.actor.state_dict(), shared=False)
+    versions = itertools.count()
 
     def work() -> None:
         concatenate([batch], copy)
         _update(settings, agent, copy)
-        board.publish(Weights(0, agent.learner.actor.state_dict()))
+        board.publish(Weights(next(versions), agent.learner.actor.state_dict()))
 
     # on the CPU others may be at work just now: what counts is the work itself, and one thread waits for nothing
     clock = process_time if agent.device.type == "cpu" and torch.get_num_threads() == 1 else perf_counter

@@ -33,6 +33,12 @@ def numbers_of(info: Any) -> dict[str, float]:
         return {}
 
 
+def told_at_end(index: int, info: Any) -> list[tuple[int, dict[str, float]]]:
+    """Return the index of an environment whose episode ended with its numbers; nothing if it told none."""
+    numbers = numbers_of(info)
+    return [(index, numbers)] if numbers else []
+
+
 def _numbers(info: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
     left = _MOST_NAMES
     for name, value in info.items():
@@ -67,8 +73,7 @@ def native_numbers(info: Any, ended: Array) -> list[tuple[int, dict[str, float]]
     """
     if not isinstance(info, Mapping) or not info:
         return []
-    found = [(int(i), numbers_of(_row(info, int(i), len(ended)))) for i in np.flatnonzero(ended)]
-    return [(i, numbers) for i, numbers in found if numbers]
+    return [told for i in np.flatnonzero(ended).tolist() for told in told_at_end(i, _row(info, i, len(ended)))]
 
 
 def _row(info: Mapping[Any, Any], i: int, num_envs: int) -> dict[Any, Any]:

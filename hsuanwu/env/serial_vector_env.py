@@ -17,7 +17,7 @@ from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import as_flag, as_reward, check_rewards, wrong_step
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly, fault_of
-from hsuanwu.env.info import numbers_of
+from hsuanwu.env.info import told_at_end
 from hsuanwu.env.observation import empty_batch, observation_reader, plain_views, row_views
 from hsuanwu.env.single_env import SingleEnv
 
@@ -50,16 +50,13 @@ class SerialVectorEnv:
         if not envs:
             raise ConfigurationError("env: a vector environment needs at least 1 environment, found none")
         self._envs = list(envs)
-        self.name, self.num_envs = envs[0].name, len(self._envs)
-        self.frames_per_second = envs[0].frames_per_second
+        self.name, self.frames_per_second, self.num_envs = envs[0].name, envs[0].frames_per_second, len(self._envs)
         self.observation_space, self.action_space = envs[0].observation_space, envs[0].action_space
         for env in self._envs:
             if (env.observation_space, env.action_space) != (self.observation_space, self.action_space):
                 raise ConfigurationError("env: environments of one vector must have the same spaces; these differ")
-        self._convert, self._reader = (
-            action_converter(envs[0].native_action_space),
-            observation_reader(self.observation_space),
-        )
+        self._convert = action_converter(envs[0].native_action_space)
+        self._reader = observation_reader(self.observation_space)
         observation = empty_batch(self.observation_space, self.num_envs)
         self._rows, self._views = row_views(observation), plain_views(self.observation_space, observation)
         self._no_views: list[memoryview | None] = [None] * self.num_envs
@@ -129,7 +126,7 @@ class SerialVectorEnv:
         """Step each environment, or reset it if it has just ended."""
         self._play(action, self._rows, self._views)
         self._check_values(self._answer.observation)
-        return self._answer._replace(infos=self._infos) if self._infos else self._answer
+        return self._answer._replace(infos=self._infos)
 
     def step_into(self, action: Array, observation: Nest) -> Step:
         """Do as ``step`` does, but show the observations in arrays of the caller.
@@ -156,9 +153,7 @@ class SerialVectorEnv:
         native = self._convert(action)
         if not len(native) == len(rows) == len(steps):
             raise _misuse(self.num_envs, bool(steps), len(native), len(rows))
-        self._time += 1
-        if self._infos:
-            self._infos = []
+        self._time, self._infos = self._time + 1, []
         i, answer = 0, _UNASKED
         try:
             # a row of native is what space.sample() gives, numpy's int64; gymnasium checks it faster than an int
@@ -190,8 +185,7 @@ class SerialVectorEnv:
         self._terminated[i], self._truncated[i] = is_over, is_cut
         if is_over or is_cut:
             self._steps[i] = functools.partial(self._restart, i)
-            if numbers := numbers_of(info):
-                self._infos.append((i, numbers))
+            self._infos += told_at_end(i, info)
 
     def _restart(self, i: int, _: Any) -> tuple[Any, float, bool, bool, None]:
         """Reset an environment instead of stepping it."""

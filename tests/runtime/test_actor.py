@@ -147,7 +147,7 @@ def test_rows_follow_the_environment(run):
         np.testing.assert_array_equal(action, envs.actions(t))
         np.testing.assert_array_equal(joined(slots, "valid")[t], ~has_ended)
         is_first = has_ended
-        observation, reward, terminated, truncated = twin.step(action)
+        observation, reward, terminated, truncated, _ = twin.step(action)
         has_ended = terminated | truncated
         np.testing.assert_array_equal(joined(slots, "reward")[t], reward.astype(np.float32))
         np.testing.assert_array_equal(joined(slots, "terminated")[t], terminated)
