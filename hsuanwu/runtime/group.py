@@ -15,8 +15,6 @@ from hsuanwu.runtime.inference import make_inference
 from hsuanwu.runtime.slot_view import SlotView, seen
 from hsuanwu.xploit.policy.base import Policy
 
-_ENDS = ("terminated", "truncated")
-
 
 class Group:
     """A vector of environments, its recurrent state and its running episodes.
@@ -52,7 +50,7 @@ class Group:
         map_nest(lambda target, x: target.copy_(x), view.trajectory.init_state, self._inference.state)
         view.episode_return.fill(0)
         view.episode_length.fill(0)
-        view.outcomes = {}
+        view.outcomes, view.ends = {}, [0, 0, 0]
         map_nest(lambda target, x: np.copyto(target[0], x), seen(view.arrays), self._first_row)
 
     def act(self, view: SlotView, t: int, generator: torch.Generator) -> Array:
@@ -80,7 +78,10 @@ class Group:
         self._count_episodes(view, t, result)
 
     def finish(self, view: SlotView) -> None:
-        """Keep the last row: it is the first of the next slot."""
+        """Keep the last row: it is the first of the next slot; add up how episodes ended."""
+        count, terminated, truncated = view.ends
+        if count:
+            view.outcomes |= {"terminated": (count, float(terminated)), "truncated": (count, float(truncated))}
         self._first_row = map_nest(lambda x: x[-1].copy(), seen(view.arrays))
 
     def _count_episodes(self, view: SlotView, t: int, result: Step) -> None:
@@ -100,10 +101,13 @@ class Group:
 
 def _count_outcomes(view: SlotView, told: Array, result: Step) -> None:
     """Add what the episodes that ended told of themselves, of the environments ``told``."""
-    count = int(np.count_nonzero(told))
-    found = {name: (count, float(np.count_nonzero(told & getattr(result, name)))) for name in _ENDS}
-    infos = [{f"info_{name}": (1, x) for name, x in numbers.items()} for i, numbers in result.infos if told[i]]
-    view.outcomes = sum_outcomes([view.outcomes, found, *infos])
+    ends = view.ends
+    ends[0] += int(np.count_nonzero(told))
+    ends[1] += int(np.count_nonzero(told & result.terminated))
+    ends[2] += int(np.count_nonzero(told & result.truncated))
+    if result.infos:
+        infos = [{f"info_{name}": (1, x) for name, x in numbers.items()} for i, numbers in result.infos if told[i]]
+        view.outcomes = sum_outcomes([view.outcomes, *infos])
 
 
 def check_stagger(env: VectorEnv, stagger_steps: int) -> None:

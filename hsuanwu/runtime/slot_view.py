@@ -28,6 +28,7 @@ class SlotView:
         action: of each of the ``T`` rows the actions; so is ``log_prob``.
         episode_return: ``[T, count]``, as in the slot; so is ``episode_length``.
         outcomes: as in the slot, of these columns.
+        ends: episodes that ended and count, how many of them were terminated, and how many truncated.
     """
 
     def __init__(self, slot: Slot, start: int, count: int) -> None:
@@ -45,6 +46,7 @@ class SlotView:
         self.episode_return = slot.episode_return.narrow(1, start, count).numpy()
         self.episode_length = slot.episode_length.narrow(1, start, count).numpy()
         self.outcomes: dict[str, tuple[int, float]] = {}
+        self.ends = [0, 0, 0]
 
 
 def seen(trajectory: Trajectory) -> tuple[Nest, ...]:
