@@ -1,4 +1,4 @@
-"""What a process had of the processor, and what it had to wait for it."""
+"""Processor time of this process, and the time that it waits for a core."""
 
 from __future__ import annotations
 

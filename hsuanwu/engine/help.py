@@ -1,4 +1,4 @@
-"""What ``hsuanwu-train --help`` prints: the groups, and of each key its value, type, default and meaning."""
+"""The text of ``hsuanwu-train --help``: groups, and the value, type, default and meaning of each key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pictures of an evaluation are shown: in a video, or in a window."""
+"""Videos and windows that show the pictures of an evaluation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Screen(ABC):
         self._count += 1
 
     _option: str
-    """What asks for it on the command line."""
+    """The command-line option that asks for it."""
 
     @abstractmethod
     def _open(self, size: tuple[int, int], frames_per_second: float) -> None:

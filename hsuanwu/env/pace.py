@@ -1,4 +1,4 @@
-"""How fast environments run beside a real clock."""
+"""Steps of an environment per second of real time."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class SerialVectorEnv:
         """Step each environment, or reset it if it has just ended."""
         self._play(action, self._rows, self._views)
         self._check_values(self._answer.observation)
-        return self._answer._replace(infos=self._infos)
+        return Step(self._answer.observation, self._reward, self._terminated, self._truncated, self._infos)
 
     def step_into(self, action: Array, observation: Nest) -> Step:
         """Do as ``step`` does, but show the observations in arrays of the caller.
@@ -140,7 +140,7 @@ class SerialVectorEnv:
             self._check_values(observation)
         else:
             map_nest(np.copyto, observation, self.step(action).observation)
-        return self._answer._replace(observation=observation, infos=self._infos)
+        return Step(observation, self._reward, self._terminated, self._truncated, self._infos)
 
     def _play(self, action: Array, rows: list[Any], views: list[memoryview | None]) -> None:
         """Step or reset each environment; keep what it answers, its observation in its row.
