@@ -238,6 +238,7 @@ class _BlamedAt(blamed):
     ) -> None:
         if error is None:
             return
+        self._name = self._env.name  # a factory may have given it another one
         try:
             super().__exit__(kind, error, trace)
         except EnvironmentFault as fault:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from hsuanwu.common.errors import EnvironmentFault
 from hsuanwu.env import as_vector_env
 from hsuanwu.env.info import numbers_of
 from tests.env.telling import Telling, TellingVector
@@ -62,6 +63,14 @@ def test_a_view_of_it_tells_as_well():
 def test_a_vector_that_resets_within_the_step_tells():
     vector = SyncVectorEnv([Telling], autoreset_mode=AutoresetMode.SAME_STEP)
     assert told(as_vector_env(Wrapped(vector)), 5) == [[], [], [(0, EVEN)], [], []]
+
+
+def test_a_fault_of_a_native_vector_has_the_name_that_its_factory_gave_it():
+    env = as_vector_env(TellingVector())
+    env.name = "atari pong"
+    env._env.reset = None
+    with pytest.raises(EnvironmentFault, match="^env atari pong, reset"):
+        env.reset(1)
 
 
 class Wrapped(gymnasium.vector.VectorWrapper):
