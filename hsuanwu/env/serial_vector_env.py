@@ -16,6 +16,7 @@ from hsuanwu.common.protocols import Array, Step
 from hsuanwu.common.seeding import derive_seed
 from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import as_flag, as_reward, check_rewards, wrong_step
+from hsuanwu.env.episodes import Episodes
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly, fault_of
 from hsuanwu.env.info import told_at_end
 from hsuanwu.env.observation import empty_batch, observation_reader, plain_views, row_views
@@ -69,7 +70,7 @@ class SerialVectorEnv:
         self._answer = Step(observation, self._reward, self._terminated, self._truncated)
         # what the next action calls: step, or reset after an end; empty before the first reset
         self._steps: list[Callable[[Any], Any]] = []
-        self._time, self._begun, self._episode = 0, [0] * self.num_envs, [0] * self.num_envs
+        self._episodes = Episodes(self.num_envs)
         self._is_closed = False
 
     def reset(self, seed: int) -> Nest:
@@ -86,20 +87,19 @@ class SerialVectorEnv:
         for i in range(self.num_envs):
             self._begin(i, derive_seed(seed, i))
             for _ in range(int(random.integers(num_steps))):
-                self._time += 1
                 if self._ends(i, space.sample()):
                     self._begin(i, None)
         return self._started()
 
     def _ends(self, i: int, action: Any) -> bool:
         """Apply a native action in one environment; return whether its episode ended."""
-        answer = _UNASKED
+        answer, is_last = _UNASKED, self._episodes.advance_alone(i)
         try:
             answer = self._envs[i].step(action)
             observation, gained, terminated, truncated, _ = answer
             self._reader.write(self._rows[i], observation)
             as_reward(gained)
-            return as_flag("terminated", terminated) | as_flag("truncated", truncated)
+            return as_flag("terminated", terminated) | as_flag("truncated", truncated) | is_last
         except BaseException as error:
             if is_interruption(error):
                 raise
@@ -107,7 +107,7 @@ class SerialVectorEnv:
 
     def _begin(self, i: int, seed: int | None) -> None:
         """Reset one environment and show its first observation."""
-        self._begun[i], self._episode[i] = self._time, self._episode[i] + 1
+        self._episodes.begin(i, self._envs[i].time_limit)
         try:
             self._reader.write(self._rows[i], self._envs[i].reset(seed))
         except BaseException as error:
@@ -153,7 +153,9 @@ class SerialVectorEnv:
         native = self._convert(action)
         if not len(native) == len(rows) == len(steps):
             raise _misuse(self.num_envs, bool(steps), len(native), len(rows))
-        self._time, self._infos = self._time + 1, []
+        for i in self._episodes.advance():
+            steps[i] = functools.partial(_truncated, self._envs[i])
+        self._infos = []
         i, answer = 0, _UNASKED
         try:
             # a row of native is what space.sample() gives, numpy's int64; gymnasium checks it faster than an int
@@ -184,12 +186,13 @@ class SerialVectorEnv:
         is_cut = truncated if type(truncated) is bool else as_flag("truncated", truncated)
         self._terminated[i], self._truncated[i] = is_over, is_cut
         if is_over or is_cut:
+            self._episodes.end(i)
             self._steps[i] = functools.partial(self._restart, i)
             self._infos += told_at_end(i, info)
 
     def _restart(self, i: int, _: Any) -> tuple[Any, float, bool, bool, None]:
         """Reset an environment instead of stepping it."""
-        self._begun[i], self._episode[i] = self._time, self._episode[i] + 1
+        self._episodes.begin(i, self._envs[i].time_limit)
         try:
             observation = self._envs[i].reset()
         except BaseException as error:
@@ -213,9 +216,7 @@ class SerialVectorEnv:
         if answer is not _UNASKED and not isinstance(error, (WrongAnswer, EnvironmentFault)):
             error = wrong_step(answer) or error
         fault = fault_of(error, doing)
-        steps = self._time - self._begun[i]
-        fault.name, fault.index = self._envs[i].name, i
-        fault.moment = f"episode {self._episode[i]}, " + (f"step {steps}" if steps else "reset")
+        fault.name, fault.index, fault.moment = self._envs[i].name, i, self._episodes.moment(i)
         return fault
 
     def render(self) -> Array:
@@ -229,6 +230,15 @@ class SerialVectorEnv:
             self._is_closed = True
             for env in reversed(self._envs):
                 close_quietly(env, self.name)
+
+
+def _truncated(env: SingleEnv, action: Any) -> tuple[Any, Any, Any, bool, Any]:
+    """Make the step that brings an environment to its time limit."""
+    answer = env.step(action)
+    if problem := wrong_step(answer):
+        raise problem
+    observation, reward, terminated, _, info = answer
+    return observation, reward, terminated, True, info
 
 
 def _misuse(num_envs: int, has_begun: bool, num_actions: int, num_rows: int) -> Exception:

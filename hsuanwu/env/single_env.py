@@ -13,6 +13,7 @@ from typing import Any, final
 import dm_env
 import gymnasium
 import numpy as np
+from gymnasium.wrappers import TimeLimit
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.nest import map_nest
@@ -41,6 +42,7 @@ class SingleEnv(ABC):
         frames_per_second: steps that are a second; None if the environment does not say.
         step: applies a native action; returns observation, reward, terminated, truncated and info, unchecked. It is
             looked up once an episode, after ``reset``.
+        time_limit: steps after which the caller has to truncate an episode; None if the environment does it itself.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SingleEnv(ABC):
     native_action_space: Space
     frames_per_second: float | None
     step: Callable[[Any], Any]
+    time_limit: int | None = None
 
     @abstractmethod
     def reset(self, seed: int | None = None) -> Any:
@@ -71,6 +74,8 @@ class SingleEnv(ABC):
 class GymnasiumSingleEnv(SingleEnv):
     """A ``gymnasium.Env``.
 
+    Of gymnasium's ``TimeLimit`` around it only the number is used: for the caller to count steps takes less time.
+
     Args:
         env: the environment; it draws itself if it was made with ``render_mode="rgb_array"``.
         reset_options: what each reset is given as ``options``; empty for none.
@@ -85,11 +90,15 @@ class GymnasiumSingleEnv(SingleEnv):
         self.observation_space = declared_space(env, "observation_space", self.name)
         self.action_space = self.native_action_space = declared_space(env, "action_space", self.name)
         check_reset(env, self.name)
+        if type(env) is TimeLimit and getattr(env.step, "__func__", None) is TimeLimit.step:
+            self._stepped, self.time_limit = env.env, env._max_episode_steps
+        else:
+            self._stepped = env
 
     def reset(self, seed: int | None = None) -> Any:
         extra = copy.deepcopy(self._extra) if self._extra else self._extra
         observation = first_observation(self._env.reset(seed=seed, **extra))
-        self.step = self._env.step
+        self.step = self._stepped.step
         return observation
 
     def render(self) -> Array:
