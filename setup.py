@@ -27,6 +27,8 @@ MINATAR = ["minatar>=1.0.15"]
 MINIGRID = ["minigrid>=3.0"]
 BOX2D = ["box2d>=2.3.10"]
 # pygame-ce draws the classic control tasks; minigrid asks for it, and pygame itself must not lie beside it.
+# launchers and a sweeper of Hydra's
+SWEEPS = ["hydra-joblib-launcher>=1.2", "hydra-submitit-launcher>=1.2", "hydra-optuna-sweeper>=1.3"]
 VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5", "pygame-ce>=2.4"]
 
 setup(
@@ -69,6 +71,7 @@ setup(
         "minatar": MINATAR,
         "minigrid": MINIGRID,
         "ray": ["ray>=2.40"],
+        "sweeps": SWEEPS,
         "video": VIDEO,
         "dev": [
             "build>=1.2",
@@ -84,6 +87,7 @@ setup(
             *DMC,
             *MINATAR,
             *MINIGRID,
+            *SWEEPS,
             *VIDEO,
         ],
         "docs": [

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,7 +22,10 @@ USAGE, FAILURE, SIGNAL = 2, 1, 128
 
 _LEAST_SECONDS = 1.5
 """Seconds that an orderly shutdown may still take after a second Ctrl-C."""
+_THREAD_SECONDS = 3.0
+"""Seconds that threads may go on when everything else is over."""
 _leave = os._exit
+_accepted: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 class JobFailedError(BaseException):
@@ -38,20 +42,29 @@ class SweptJobError(RuntimeError):
 
 def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
     """Run a command; an error that the user can fix is printed as one line on standard error, with exit status 2."""
-    _fill_streams()
-    threads = set(threading.enumerate())
-    show_warnings(_show_warning)
+    accept_threads()
     status: Any = 0
     try:
-        with _streams_kept_open(), signals_raised(at_once=end_soon):
+        with command_settings():
             _run_or_exit(command, how_to_go_on)
     except SystemExit as error:
         status = error.code
         raise
     finally:
-        show_warnings(None)
         if sys.exc_info()[0] in (None, SystemExit):
-            _leave_threads_behind(set(threading.enumerate()) - threads, status)
+            _leave_threads_behind(status)
+
+
+@contextmanager
+def command_settings() -> Iterator[None]:
+    """Let signals raise, warnings be lines, and the streams be there and stay open, in a process of a command's."""
+    _fill_streams()
+    show_warnings(_show_warning)
+    try:
+        with _streams_kept_open(), signals_raised(at_once=end_soon):
+            yield
+    finally:
+        show_warnings(None)
 
 
 def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
@@ -149,13 +162,29 @@ def _streams_kept_open() -> Iterator[None]:
                 del stream.close
 
 
-def _leave_threads_behind(threads: set[threading.Thread], status: Any) -> None:
-    """End the process although threads go on that an environment has started: Python would wait for them for ever."""
-    names = sorted(thread.name for thread in threads if not thread.daemon)
-    if names:
-        _show_warning(f"a thread that an environment has started still runs, and is left behind: {', '.join(names)}")
-        sys.stdout.flush()
-        _leave(status if isinstance(status, int) else FAILURE)
+def accept_threads() -> None:
+    """Take the threads that are there for threads that end with the process: no environment has started them."""
+    _accepted.update(threading.enumerate())
+
+
+def _leave_threads_behind(status: Any) -> None:
+    """Let Python end the process, but not wait for ever for threads of an environment that go on.
+
+    Those of its executors are told to end by Python itself, and do.
+    """
+
+    def going_on() -> str:
+        return ", ".join(sorted(x.name for x in set(threading.enumerate()) - set(_accepted) if not x.daemon))
+
+    def leave() -> None:
+        time.sleep(_THREAD_SECONDS)
+        if names := going_on():
+            _show_warning(f"a thread that an environment has started still runs, and is left behind: {names}")
+            sys.stdout.flush()
+            _leave(status if isinstance(status, int) else FAILURE)
+
+    if going_on():
+        threading.Thread(target=leave, daemon=True).start()
 
 
 def _exit(message: str, status: int) -> None:

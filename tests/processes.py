@@ -12,6 +12,11 @@ def is_alive(pid):
     return _fields(pid)[:1] not in ([], ["Z"])
 
 
+def children(pid):
+    """Return the processes that the first thread of a process has started and that are there."""
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def group_members(group):
     """Return the processes of a process group that are not zombies."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]

@@ -27,7 +27,7 @@ SMALL = [
     "run_dir=r",
 ]
 MODULE = """
-import multiprocessing, os, signal, subprocess, sys, threading, warnings
+import concurrent.futures, multiprocessing, os, signal, subprocess, sys, threading, warnings
 import gymnasium
 import numpy as np
 
@@ -53,6 +53,9 @@ class Guest(gymnasium.Env):
             self.worker.start()
         if WHAT == "thread":
             threading.Thread(target=serve, name="guests-thread").start()
+        if WHAT == "executor":
+            self.executor = concurrent.futures.ThreadPoolExecutor()
+            self.executor.submit(int).result()
         if WHAT == "stdout":
             sys.stdout = open(os.devnull, "w")
         if WHAT == "stderr":
@@ -146,6 +149,10 @@ def test_results_are_shown_whatever_is_put_in_the_place_of_standard_output(tmp_p
 def test_errors_are_shown_whatever_is_put_in_the_place_of_standard_error(tmp_path):
     status, _, err = train(tmp_path, "stderr", "local")
     assert status == 1 and err.startswith("error: env Guest-v0") and "boom" in err
+
+
+def test_an_executor_ends_with_python(tmp_path):
+    assert train(tmp_path, "executor", "local")[::2] == (0, "")
 
 
 def test_a_thread_that_goes_on_keeps_no_command_from_ending(tmp_path):

@@ -63,11 +63,15 @@ def names(cell):
 
 
 def plain_overrides(arguments):
-    """Return the overrides of a command without flags; of a sweep, the first value."""
+    """Return the overrides of a command without flags; of a sweep, the first value, or the lower end of an interval."""
     found = []
     for text in arguments:
         override = OverridesParser.create().parse_override(text)
-        value = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
+        value = None
+        if override.is_interval_sweep():
+            value = override.value().start
+        elif override.is_sweep_override():
+            value = next(override.sweep_string_iterator())
         found.append(text if value is None else f"{override.key_or_group}={value}")
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.processes import group_members, shared_files, wait_for_empty_group, wait_for_ends
+from tests.processes import children, group_members, shared_files, wait_for_empty_group, wait_for_ends
 from tests.test_faults import ROOT, TRAIN, start, wait_for_metrics
 from tests.waiting import PATIENCE, wait_until
 
@@ -61,10 +61,6 @@ def test_a_run_under_nohup_goes_on(tmp_path):
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=PATIENCE)
     assert run.returncode == 128 + signal.SIGTERM
-
-
-def children(pid):
-    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_stopped_fork_server_delays_nobody(tmp_path):

@@ -167,9 +167,14 @@ def is_urgent() -> bool:
 
 
 class HeldInterrupts:
-    """Signals received while they are held back, and a way to let them through temporarily."""
+    """Signals received while they are held back, and a way to let them through temporarily.
 
-    def __init__(self) -> None:
+    Args:
+        on_arrival: called with each of them, by its handler.
+    """
+
+    def __init__(self, on_arrival: Callable[[int], None] | None = None) -> None:
+        self._on_arrival = on_arrival
         self._arrived: list[int] = []
         self._handlers: dict[int, Any] = {}
 
@@ -185,6 +190,8 @@ class HeldInterrupts:
         self._arrived.append(number)
         if _ending is not None and not _num_releasing:
             _ending.arrived(number)
+        if self._on_arrival is not None:
+            self._on_arrival(number)
 
     def has_arrived(self, number: int) -> bool:
         """Return whether a signal that is not ignored has arrived."""
@@ -225,13 +232,16 @@ def _hand_on(number: int) -> None:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[HeldInterrupts]:
+def interrupts_held(on_arrival: Callable[[int], None] | None = None) -> Iterator[HeldInterrupts]:
     """Hold signals that end a process back; their handlers hear of them at the end.
 
     A mask of the system would keep them from one thread alone, and they would arrive by way of another one. Outside
     the main thread, which Python never interrupts, nothing is done.
+
+    Args:
+        on_arrival: called with each signal when it comes, by its handler.
     """
-    held = HeldInterrupts()
+    held = HeldInterrupts(on_arrival)
     if threading.current_thread() is not threading.main_thread():
         yield held
         return

@@ -18,7 +18,7 @@ from hsuanwu.engine.console import digits
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain_run_key
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, will_resume
-from hsuanwu.engine.sweep import FAILED, is_sweep, note_job
+from hsuanwu.engine.sweep import FAILED, INTERRUPTED, is_sweep, note_job
 from hsuanwu.engine.trust import check_trusted, is_own
 from hsuanwu.env.imports import add_current_folder
 
@@ -34,7 +34,7 @@ def run_job(cfgs: DictConfig, trust: bool = False) -> float | None:
         The mean return of the evaluation, for sweepers; None without one.
     """
     in_sweep = is_sweep()
-    run_dir, outcome = None, FAILED
+    run_dir, outcome = None, INTERRUPTED
     try:
         OmegaConf.to_container(cfgs, resolve=True)  # what refers to nothing is refused with the key that it stands in
         settled = _settled(cfgs, trust, in_sweep)
@@ -42,6 +42,9 @@ def run_job(cfgs: DictConfig, trust: bool = False) -> float | None:
         result, folder = _run(settled)
         run_dir, outcome = str(folder.path), "" if result is None else f"{result:g}"
         return result
+    except Exception:
+        outcome = FAILED
+        raise
     finally:
         if in_sweep:
             note_job(run_dir, outcome)

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from hsuanwu.engine.append_file import AppendFile
 
 _HEAD = ["job", "run_dir", "overrides", "mean_return"]
-FAILED = "failed"
+FAILED, INTERRUPTED = "failed", "interrupted"
 
 
 def is_sweep() -> bool:
@@ -31,7 +31,7 @@ def note_job(run_dir: str | None, result: str) -> None:
 
     Args:
         run_dir: of the job; None where it did not come so far.
-        result: the mean return of its evaluation, nothing, or ``FAILED``.
+        result: the mean return of its evaluation, nothing, ``FAILED``, or ``INTERRUPTED`` by a signal.
     """
     hydra_config = HydraConfig.get()
     is_together = run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)

@@ -115,6 +115,24 @@ def remove_traces() -> None:
 
 
 @contextmanager
+def start_method_known() -> Iterator[None]:
+    """Let processes that start meanwhile know their parent's start method: they set it for processes of their own.
+
+    In a worker of another library's, joblib's say, it may be one that Python alone does not have.
+    """
+    name = multiprocessing.get_start_method(allow_none=True)
+    ours = multiprocessing.get_all_start_methods()
+    if name is None or name in ours:
+        yield
+        return
+    multiprocessing.set_start_method(ours[0], force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(name, force=True)
+
+
+@contextmanager
 def interrupts_blocked() -> Iterator[None]:
     """Hold signals back while processes start: they inherit that, and the learner alone decides what they mean."""
     if not hasattr(signal, "pthread_sigmask"):

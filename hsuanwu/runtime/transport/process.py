@@ -79,7 +79,7 @@ class ProcessTransport(Transport):
         self._holds_server = fork_server.hold()
         context: Any = torch.multiprocessing.get_context("forkserver" if self._holds_server else "spawn")
         try:
-            with fork_server.interrupts_blocked():
+            with fork_server.interrupts_blocked(), fork_server.start_method_known():
                 for index in range(count):
                     ours, theirs = context.Pipe()
                     self._pipes.append(ours)

@@ -1,0 +1,143 @@
+"""Sweeps whose jobs Hydra's launchers run in processes of their own, and sweepers that count failures."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.processes import children, wait_for_empty_group
+from tests.waiting import PATIENCE, wait_until
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for processes in /proc")
+pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+
+TRAIN = [sys.executable, "-c", "from hsuanwu.cli import train; train()", "-m"]
+SMALL = [
+    "num_actors=1",
+    "envs_per_actor=4",
+    "batch_size=4",
+    "eval_episodes=1",
+    "learner_threads=1",
+    "overlap=false",
+    "precision=float32",
+    "run_dir=sweep",
+]
+JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+SUBMITIT = ["hydra/launcher=submitit_local"]
+ENDLESS = ["total_steps=1_000_000_000", "log_interval=500", "seed=1,2", "resume=auto"]
+
+
+def start(folder, *words):
+    return subprocess.Popen([*TRAIN, *SMALL, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, start_new_session=True)  # fmt: skip
+
+
+def run_sweep(folder, *words):
+    with start(folder, *words) as sweep:
+        out, err = sweep.communicate(timeout=PATIENCE)
+    wait_for_empty_group(sweep.pid)
+    return sweep.returncode, out, err
+
+
+def rows_of(folder):
+    with open(folder / "sweep" / "sweep.csv") as file:
+        return sorted((row["job"], row["mean_return"]) for row in csv.DictReader(file))
+
+
+def steps_of(job):
+    return torch.load(max(job.glob("checkpoints/step_*.pt")), weights_only=True)["steps"]
+
+
+def wait_for_lines(folder, sweep, count=3):
+    """Return when each of two jobs has written so many more lines."""
+
+    def lines(job):
+        path = folder / "sweep" / job / "metrics.jsonl"
+        return path.read_text().count("\n") if path.exists() else 0
+
+    before = {job: lines(job) for job in ("0", "1")}
+
+    def are_there():
+        assert sweep.poll() is None, sweep.stderr.read()
+        return all(lines(job) >= before[job] + count for job in before)
+
+    wait_until(are_there, "lines of both jobs")
+
+
+def test_a_launcher_runs_jobs_beside_each_other_and_one_that_fails_fails_alone(tmp_path):
+    status, out, err = run_sweep(tmp_path, *JOBLIB, "total_steps=400", "learner.lr=-1,1e-3")
+    assert status == 2 and out.count("Run folder: sweep/1") == 1, err
+    assert "error: job 0 (" in err and "learner.lr" in err and "Traceback" not in err and "left behind" not in err
+    (_, failed), (_, mean_return) = rows_of(tmp_path)
+    assert failed == "failed" and float(mean_return) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("launcher", [JOBLIB, SUBMITIT], ids=["joblib", "submitit"])
+def test_a_signal_to_the_main_process_reaches_every_job(tmp_path, launcher, number):
+    steps = [0, 0]
+    for _ in range(2):  # the same command goes on with what is there
+        with start(tmp_path, *launcher, *ENDLESS) as sweep:
+            wait_for_lines(tmp_path, sweep)
+            sweep.send_signal(number)
+            _, err = sweep.communicate(timeout=PATIENCE)
+        assert sweep.returncode == 128 + number, err
+        wait_for_empty_group(sweep.pid)
+        now = [steps_of(tmp_path / "sweep" / job) for job in ("0", "1")]
+        assert now[0] > steps[0] and now[1] > steps[1], "saved at the end, and gone on with"
+        steps = now
+
+
+@pytest.mark.slow
+def test_ctrl_c_for_the_whole_group_saves_once(tmp_path):
+    with start(tmp_path, *JOBLIB, *ENDLESS[:-2], "seed=1,2,3") as sweep:
+        wait_for_lines(tmp_path, sweep)
+        os.killpg(sweep.pid, signal.SIGINT)
+        _, err = sweep.communicate(timeout=PATIENCE)
+    assert sweep.returncode == 128 + signal.SIGINT and err.count("the sweep was ended by SIGINT") == 3, err
+    wait_for_empty_group(sweep.pid)
+    assert all(steps_of(tmp_path / "sweep" / job) for job in ("0", "1"))
+    assert not (tmp_path / "sweep" / "2").exists(), "what had not begun never did"
+
+
+@pytest.mark.slow
+def test_jobs_of_a_main_process_that_was_killed_save_and_end(tmp_path):
+    with start(tmp_path, *JOBLIB, *ENDLESS) as sweep:
+        wait_for_lines(tmp_path, sweep)
+        sweep.kill()
+        wait_for_empty_group(sweep.pid)
+        assert "the sweep was ended by the end of its main process" in sweep.stderr.read()
+    assert all(steps_of(tmp_path / "sweep" / job) for job in ("0", "1"))
+
+
+@pytest.mark.slow
+def test_a_job_that_is_put_back_into_the_queue_goes_on(tmp_path):
+    """Submitit's signal for that is SIGUSR2; the job comes again by the same command line."""
+    with start(tmp_path, *SUBMITIT, *ENDLESS) as sweep:
+        wait_for_lines(tmp_path, sweep)
+        controller, *_ = [pid for pid in children(sweep.pid) if "submitit" in Path(f"/proc/{pid}/cmdline").read_text()]
+        (job,) = children(controller)
+        os.kill(job, signal.SIGUSR2)
+        starts = list((tmp_path / "sweep").glob("*/starts.jsonl"))
+        wait_until(lambda: any(path.read_text().count("\n") == 2 for path in starts), "a second start")
+        wait_for_lines(tmp_path, sweep)
+        sweep.send_signal(signal.SIGTERM)
+        sweep.communicate(timeout=PATIENCE)
+    wait_for_empty_group(sweep.pid)
+    assert ("0", "interrupted") in rows_of(tmp_path) or ("1", "interrupted") in rows_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_sweeper_may_count_failures_but_the_status_tells_them(tmp_path):
+    optuna = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1"]
+    optuna += ["hydra.sweeper.direction=maximize", "hydra.sweeper.max_failure_rate=1"]
+    status, _, err = run_sweep(tmp_path, *optuna, "total_steps=400", "learner.lr=choice(-1,1e-3)",
+                               "hydra/sweeper/sampler=grid")  # fmt: skip
+    assert status == 2 and err.count("error: job") == 1 and "error: a job of the sweep failed" in err, err
+    assert sorted(mean_return == "failed" for _, mean_return in rows_of(tmp_path)) == [False, True]
