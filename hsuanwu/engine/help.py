@@ -134,4 +134,4 @@ def meanings_of(cls: type) -> dict[str, str]:
             name, found[match[1]] = match[1], match[2]
         elif name and line.strip():
             found[name] += f" {line.strip()}"
-    return {name: text.replace("``", "") for name, text in found.items()}
+    return {name: re.sub(r"\bNone\b", "null", text.replace("``", "")) for name, text in found.items()}

@@ -10,8 +10,12 @@ from time import perf_counter
 
 import numpy as np
 
+from hsuanwu.common.errors import warn_of_environment
 from hsuanwu.common.slot import Activity, Slot, sum_outcomes
 from hsuanwu.common.trajectory import Trajectory
+
+_MOST_INFOS = 32
+"""Metrics of a run that come from ``info``: names that change from episode to episode would be a metric each."""
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Window:
         self._start = perf_counter()
         self._actor_total, self._processor_total = np.zeros(len(Activity)), 0.0
         self._learner_total: dict[str, float] = dict.fromkeys(dict.fromkeys(_LEARNER_ACTIVITIES.values()), 0.0)
+        self._infos: dict[str, None] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -89,7 +94,7 @@ class Window:
         for slot in slots:
             self._actor_seconds += slot.seconds.numpy()
             self._processor_seconds += slot.processor_seconds.item()
-            self._outcomes = sum_outcomes([self._outcomes, slot.outcomes])
+            self._outcomes = sum_outcomes([self._outcomes, self._known(slot.outcomes)])
             lengths = slot.episode_length.numpy()
             ended = lengths > 0
             if ended.any():
@@ -98,6 +103,18 @@ class Window:
                 self._lengths.add(lengths)
                 finished += zip(returns.tolist(), lengths.tolist(), strict=True)
         return finished
+
+    def _known(self, outcomes: dict[str, tuple[int, float]]) -> dict[str, tuple[int, float]]:
+        """Return the outcomes without those of ``info`` that are one name too many; the first ones of a run stay."""
+        names = [name for name in outcomes if name.startswith("info_") and name not in self._infos]
+        self._infos |= dict.fromkeys(names[: max(0, _MOST_INFOS - len(self._infos))])
+        left_out = [name for name in names if name not in self._infos]
+        if not left_out:
+            return outcomes
+        warn_of_environment(
+            f"info has numbers by more than {_MOST_INFOS} names at the ends of episodes; the first of them are logged"
+        )
+        return {name: x for name, x in outcomes.items() if name not in left_out}
 
     def add_update(self, metrics: dict[str, float], batch: Trajectory, steps: int, version: int) -> None:
         """Count one update of ``steps`` environment steps that made ``version`` into ``version + 1``."""

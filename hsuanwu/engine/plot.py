@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError, warn_of_run
-from hsuanwu.engine.groups import groups_of
+from hsuanwu.engine.grouping import groups_of
 from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
 

@@ -15,7 +15,7 @@ from hsuanwu.engine.config import complete
 from hsuanwu.engine.evaluator import EPISODES, evaluate, most_steps
 from hsuanwu.engine.logger import longest_episode
 from hsuanwu.engine.run_folder import RunFolder, run_named
-from hsuanwu.engine.screens import open_video, open_window
+from hsuanwu.engine.screen import open_video, open_window
 from hsuanwu.engine.trust import check_trusted
 
 

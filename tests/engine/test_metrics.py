@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hsuanwu.common.errors import EnvironmentWarning
 from hsuanwu.common.slot import Activity, Slot
 from hsuanwu.common.spaces import Box, Discrete
 from hsuanwu.engine import DistributedTrainer, metrics
@@ -65,6 +66,21 @@ def test_how_episodes_ended_and_what_they_told():
     assert (line["episodes_terminated"], line["episodes_truncated"], line["info_x"]) == (1, 2, 1.0)
     line = window.read()
     assert (line["episodes_terminated"], line["episodes_truncated"]) == (0, 0) and "info_x" not in line
+
+
+def test_names_in_info_that_change_from_episode_to_episode():
+    window, slot = Window(1), slot_of([0.0] * 4)
+    slot.outcomes = {f"info_{i}": (1, 0.0) for i in range(30)}
+    window.add_slots([slot])
+    slot.outcomes = {"terminated": (1, 1.0)} | {f"info_{i}": (1, 1.0) for i in range(29, 40)}
+    with pytest.warns(EnvironmentWarning, match="by more than 32 names"):
+        window.add_slots([slot])
+    line = window.read()
+    infos = {name: value for name, value in line.items() if name.startswith("info_")}
+    assert infos == {f"info_{i}": {29: 0.5, 30: 1.0, 31: 1.0}.get(i, 0.0) for i in range(32)}
+    with pytest.warns(EnvironmentWarning):
+        window.add_slots([slot])
+    assert len(infos) == 32 and "info_32" not in window.read(), "those of the run, not of the window"
 
 
 def test_an_empty_window_has_no_episode():

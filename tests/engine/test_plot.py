@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError, RunWarning
 from hsuanwu.engine import plot
-from hsuanwu.engine.groups import groups_of
+from hsuanwu.engine.grouping import groups_of
 
 
 def write_run(folder, rows, tail=""):

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import DistributedTrainer
 from hsuanwu.engine.replay import evaluate_run
-from hsuanwu.engine.screens import Video
+from hsuanwu.engine.screen import Video
 from hsuanwu.env.picture import draw
 
 
