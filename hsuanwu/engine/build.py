@@ -22,7 +22,7 @@ from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
 from hsuanwu.engine.description import describe_observation
-from hsuanwu.engine.signatures import constructor_parameters, takes_any_keyword, wiring_names
+from hsuanwu.engine.signatures import constructor_parameters, is_mapping, takes_any_keyword, wiring_names
 from hsuanwu.env.action import random_action
 from hsuanwu.env.imports import load_object
 from hsuanwu.env.visit import visit
@@ -367,6 +367,12 @@ def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> 
         is_hydras = name.startswith("_") and name.endswith("_")  # _target_, _convert_ ...
         if name not in parameters and not is_hydras and not takes_any_keyword(cls):
             raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
+        if name in parameters and is_mapping(parameters[name].annotation) and not _is_dict_or_none(section, name):
+            raise ConfigurationError(f"{key}: found {section[name]}; use a mapping, {{name: value}} say")
+
+
+def _is_dict_or_none(section: DictConfig, name: str) -> bool:
+    return OmegaConf.is_missing(section, name) or section[name] is None or isinstance(section[name], DictConfig)
 
 
 def _target(section: Any, kind: str) -> Any:

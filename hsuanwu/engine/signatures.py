@@ -41,6 +41,12 @@ def takes_any_keyword(cls: type) -> bool:
     return all(any(p.kind is p.VAR_KEYWORD for p in parameters) for _, parameters in _constructors(cls))
 
 
+def is_mapping(hint: Any) -> bool:
+    """Return whether an annotation is that of a dict, or of a dict or None."""
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return {typing.get_origin(part) or part for part in parts} - {types.NoneType} == {dict}
+
+
 def _constructors(cls: type) -> Iterator[tuple[type, Sequence[inspect.Parameter]]]:
     """Yield a class and its constructor's parameters, and those of its parents as long as keywords are passed on."""
     for parent in cls.__mro__[:-1]:

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS, options
 from hsuanwu.engine.config import RunConfig
+from hsuanwu.engine.signatures import constructor_parameters
 
 _FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
 _FLAGS |= {"--shell-completion", "-sc"}
 _FLAGS_WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"}
 _FLAGS_WITH_VALUE |= {"--config-dir", "-cd", "--info", "-i", "--experimental-rerun"}
 _WHOLE = re.compile(r"\d[\d_]*(?:\.\d*)?[eE]\+?\d+")
+_NO_FLAG = re.compile(r"[-+]?\d+(?<!^0)(?<!^1)")
 _NO_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?|true|false|\[.*", re.IGNORECASE)
 
 OTHER_WORDS: Mapping[str, str] = {
@@ -99,6 +101,8 @@ def _taken(argument: str) -> str:
         _check_group(plain, value)
     if plain in _whole_keys() and all(_WHOLE.fullmatch(part) for part in value.split(",")):
         return f"{key}={','.join(map(_whole, value.split(',')))}"
+    if plain in _flag_keys() and any(_NO_FLAG.fullmatch(part.strip()) for part in value.split(",")):
+        raise ConfigurationError(f"{plain}: found {value}; use true or false")  # omegaconf takes any whole number
     return argument
 
 
@@ -113,6 +117,17 @@ def _check_group(group: str, value: str) -> None:
 
 def _whole_keys() -> set[str]:
     return {field.name for field in dataclasses.fields(RunConfig) if "int" in str(field.type)}
+
+
+def _flag_keys() -> set[str]:
+    modules = {
+        f"{kind}.{parameter.name}"
+        for kind in KINDS
+        for cls in options(kind).values()
+        for parameter in constructor_parameters(cls).values()
+        if parameter.annotation is bool
+    }
+    return modules | {field.name for field in dataclasses.fields(RunConfig) if field.type in ("bool", bool)}
 
 
 def _whole(text: str) -> str:
