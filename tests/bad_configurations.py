@@ -76,7 +76,7 @@ def _keys():
 
 
 def bad_configurations(count, seed):
-    """Return ``count`` pairs of a key and the overrides that set it to what it cannot be, or that name no key at all."""
+    """Return pairs of a key, and overrides that set it to what it cannot be, or that name no key at all."""
     chance = random.Random(seed)
     found = [(key, [*chosen, f"{key}={value}"]) for key, chosen, hint in _keys()
              for value in _wrong_values(hint, key in _ANY_TEXT)]  # fmt: skip

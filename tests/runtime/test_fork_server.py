@@ -287,3 +287,40 @@ def test_ctrl_c_does_not_reach_it():
         look(1)
         assert SERVER._forkserver_pid == pid and is_alive(pid), "another one had to be started"
     fork_server.release()
+
+
+def test_a_server_that_is_killed_while_it_starts_an_actor_is_a_line(monkeypatch):
+    from multiprocessing import popen_forkserver
+
+    servers = []
+
+    def answers_nothing(_):
+        servers.append(SERVER._forkserver_pid)
+        os.kill(SERVER._forkserver_pid, signal.SIGKILL)
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(popen_forkserver.forkserver, "read_signed", answers_nothing)
+    transport = ProcessTransport(contract.make_storage(shared=True), contract.make_board(shared=True))
+    with pytest.raises(ActorError, match="actor 0 died: the server that starts actors was killed"):
+        transport.launch(contract.CountingProgram(), 2)
+    wait_for_ends(servers)
+
+
+def test_processes_are_told_a_start_method_that_they_know(monkeypatch):
+    """In a worker of joblib's it is ``loky``, which Python alone does not have."""
+    from multiprocessing import context
+
+    class Strange(context.BaseContext):
+        _name = "strange"
+
+    strange = Strange()
+    monkeypatch.setitem(context._concrete_contexts, "strange", strange)
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("strange", force=True)
+    try:
+        with fork_server.start_method_known():
+            assert multiprocessing.get_start_method() in multiprocessing.get_all_start_methods()
+        assert multiprocessing.get_start_method() == "strange"
+        assert len(look()) == 2
+    finally:
+        multiprocessing.set_start_method(before, force=True)

@@ -85,7 +85,10 @@ class ProcessTransport(Transport):
                     self._pipes.append(ours)
                     arguments = (Surroundings(), actor, index, theirs, self._storage, self._board, self._niceness)
                     process = context.Process(target=run_process, args=arguments, name=f"hsuanwu-actor-{index}")
-                    process.start()
+                    try:
+                        process.start()
+                    except (EOFError, ConnectionError) as error:
+                        raise ActorError(index, "the server that starts actors was killed") from error
                     self._processes.append(process)
                     theirs.close()
         except BaseException:
