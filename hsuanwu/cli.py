@@ -11,7 +11,6 @@ import gc
 import importlib
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -23,16 +22,15 @@ from typing import TYPE_CHECKING, Any
 from hsuanwu import __version__
 from hsuanwu.command import (
     FAILURE,
-    SIGNAL,
     JobFailedError,
     SweptJobError,
     accept_threads,
-    command_settings,
     run_command,
+    swept_failures,
     verdict_of,
 )
 from hsuanwu.common.errors import ConfigurationError
-from hsuanwu.common.interrupts import HeldInterrupts, Interrupted, Terminated, interrupts_held
+from hsuanwu.common.interrupts import HeldInterrupts, interrupts_held
 from hsuanwu.runtime import fork_server
 
 if TYPE_CHECKING:
@@ -179,8 +177,9 @@ def _compose(run: Callable[[DictConfig], float | None]) -> None:
         importlib.import_module("hsuanwu.cfgs")
     sys.argv[1:] = checked(sys.argv[1:])
     # what a signal raises while Hydra composes is caught by Hydra, or leaves half a configuration behind
-    jobs = SweepJobs() if any(x in _MULTIRUN or x.startswith("hydra.mode=") for x in sys.argv[1:]) else None
-    with interrupts_held(None if jobs is None else jobs.stop) as held:
+    jobs = SweepJobs()
+    swept_failures.clear()
+    with interrupts_held(jobs.stop) as held:
         task = _Job(run, held, jobs)
 
         def job(cfgs: DictConfig) -> float | None:  # Hydra looks for the code of a function
@@ -191,8 +190,8 @@ def _compose(run: Callable[[DictConfig], float | None]) -> None:
         finally:
             if not task.ran_here:
                 accept_threads()  # of a launcher
-        if jobs is not None and (status := jobs.status()):  # a sweeper may count failures, and go on
-            raise SweptJobError("a job of the sweep failed", status)
+        if swept_failures:
+            raise SweptJobError("a job of the sweep", "", swept_failures[-1])
 
 
 class _Job:
@@ -202,7 +201,7 @@ class _Job:
     the job as failed; the other jobs still run.
     """
 
-    def __init__(self, run: Callable[[DictConfig], float | None], held: HeldInterrupts, jobs: SweepJobs | None) -> None:
+    def __init__(self, run: Callable[[DictConfig], float | None], held: HeldInterrupts, jobs: SweepJobs) -> None:
         self._run, self._held, self._jobs, self._process = run, held, jobs, os.getpid()
         self.ran_here = False
 
@@ -211,7 +210,9 @@ class _Job:
 
     def __call__(self, cfgs: DictConfig) -> float | None:
         if self._held is None or os.getpid() != self._process:
-            return self._elsewhere(cfgs)
+            from hsuanwu.engine.launched_job import run_launched
+
+            return run_launched(partial(self._of_sweep, cfgs), self._jobs)
         self.ran_here = True
         from hsuanwu.engine.sweep import is_sweep
 
@@ -224,41 +225,16 @@ class _Job:
         except Exception as error:
             raise JobFailedError from error
 
-    def _elsewhere(self, cfgs: DictConfig) -> float | None:
-        """Run a job in a process of a launcher's: whatever ends it is the failure of this job alone."""
-        from hsuanwu.engine.sweep_jobs import SweepEndedError
-
-        assert self._jobs is not None, "only a sweep has a launcher"
-        try:
-            with command_settings(), self._jobs.job():
-                return self._of_sweep(cfgs)
-        except SweepEndedError as ended:
-            error = self._failed(f"the sweep was ended by {ended}", SIGNAL + signal.SIGTERM)
-            self._jobs.end_if_abandoned(error.status)
-            raise error from None
-        except Interrupted:
-            raise self._failed("interrupted", SIGNAL + signal.SIGINT) from None
-        except Terminated as signalled:
-            raise self._failed(f"terminated by {signalled}", SIGNAL + signalled.number) from None
-
     def _of_sweep(self, cfgs: DictConfig) -> float | None:
+        from hsuanwu.engine.sweep import failed
+
         try:
             return self._run(cfgs)
         except Exception as error:
             verdict = verdict_of(error)
             if verdict is None:
                 traceback.print_exc()
-            raise self._failed(*(verdict or (f"{type(error).__name__}: {error}", FAILURE))) from None
-
-    def _failed(self, line: str, status: int) -> SweptJobError:
-        """Tell the error of a job of a sweep, and return what Hydra is told."""
-        from hsuanwu.engine.sweep import name_of_job
-
-        if self._jobs is not None:
-            self._jobs.note_failure(status)
-        name = name_of_job()
-        print(f"error: {name}: {line}", file=sys.stderr, flush=True)
-        return SweptJobError(f"{name} failed", status)
+            raise failed(*(verdict or (f"{type(error).__name__}: {error}", FAILURE))) from None
 
 
 def _train(cfgs: DictConfig, trust: bool) -> float | None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -33,11 +33,27 @@ class JobFailedError(BaseException):
 
 
 class SweptJobError(RuntimeError):
-    """A job of a sweep failed, and was told."""
+    """A job of a sweep failed, and was told where it ran.
 
-    def __init__(self, text: str, status: int) -> None:
-        super().__init__(text, status)
-        self.text, self.status = text, status
+    Args:
+        name: of the job.
+        line: what went wrong.
+        status: the exit status that a run of its own would have had.
+        process: where it ran.
+    """
+
+    def __init__(self, name: str, line: str, status: int, process: int | None = None) -> None:
+        self.name, self.line, self.status, self.process = name, line, status, process or os.getpid()
+        super().__init__(name, line, status, self.process)
+        swept_failures.append(status)  # also where it arrives from another process
+
+    def __str__(self) -> str:
+        is_told = self.process == os.getpid()
+        return f"{self.name} failed, as told above" if is_told else f"{self.name} failed: {self.line}"
+
+
+swept_failures: list[int] = []
+"""Exit statuses of the jobs that failed: a sweeper may count failures, and go on."""
 
 
 def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
@@ -56,12 +72,16 @@ def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
 
 
 @contextmanager
-def command_settings() -> Iterator[None]:
-    """Let signals raise, warnings be lines, and the streams be there and stay open, in a process of a command's."""
+def command_settings(also: Collection[int] = ()) -> Iterator[None]:
+    """Let signals raise, warnings be lines, and the streams be there and stay open, in a process of a command's.
+
+    Args:
+        also: signals that are raised although somebody else handles them.
+    """
     _fill_streams()
     show_warnings(_show_warning)
     try:
-        with _streams_kept_open(), signals_raised(at_once=end_soon):
+        with _streams_kept_open(), signals_raised(at_once=end_soon, also=also):
             yield
     finally:
         show_warnings(None)
@@ -98,7 +118,7 @@ def _check_folder() -> None:
 def verdict_of(error: Exception) -> tuple[str, int] | None:
     """Return the error line and the exit status of an expected error; None for an internal error."""
     if isinstance(error, SweptJobError):
-        return f"{error.text}, as told above", error.status
+        return str(error), error.status
     if isinstance(error, ConfigurationError):
         return str(error), USAGE
     if isinstance(error, OSError) and error.errno == errno.EBADF:

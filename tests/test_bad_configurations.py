@@ -7,6 +7,7 @@ from tests.bad_configurations import bad_configurations
 from tests.test_cli import SMALL, command  # noqa: F401
 
 ALL = bad_configurations(500, seed=1)
+assert len(ALL) == 500
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -97,19 +97,21 @@ _num_releasing = 0
 
 
 @contextmanager
-def signals_raised(at_once: Callable[[], None]) -> Iterator[None]:
+def signals_raised(at_once: Callable[[], None], also: Collection[int] = ()) -> Iterator[None]:
     """Let the first signal that ends a process raise ``Interrupted`` or ``Terminated`` in the main thread.
 
     A signal that is ignored, SIGHUP under ``nohup`` say, is left alone, and so is one that somebody else handles.
 
     Args:
         at_once: called when a further Ctrl-C arrives while the process is about to end.
+        also: signals that are raised although somebody else handles them.
     """
     global _ending
     _forget_handlers_in_forks()
     outer, _ending = _ending, _Ending(at_once)
     handlers = {number: signal.getsignal(number) for number in (*ENDING, getattr(signal, "SIGALRM", signal.SIGTERM))}
-    handlers = {number: x for number, x in handlers.items() if x in (signal.SIG_DFL, signal.default_int_handler)}
+    ours = signal.SIG_DFL, signal.default_int_handler, outlive
+    handlers = {number: x for number, x in handlers.items() if x in ours or number in also}
     for number in handlers:
         signal.signal(number, _ending.handle)
     try:
@@ -118,6 +120,17 @@ def signals_raised(at_once: Callable[[], None]) -> Iterator[None]:
         _ending = outer
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def outlive(number: int, _: object) -> None:
+    """Handle a signal by doing nothing: of a process that only waits, and whose end would be taken for a failure."""
+
+
+def outlive_signals() -> None:
+    """Outlive signals whenever they are not raised, but for those that somebody else handles, or that are ignored."""
+    for number in ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, outlive)
 
 
 @functools.cache
@@ -170,10 +183,10 @@ class HeldInterrupts:
     """Signals received while they are held back, and a way to let them through temporarily.
 
     Args:
-        on_arrival: called with each of them, by its handler.
+        on_arrival: called with each of them, by its handler; False lets the signal through at once.
     """
 
-    def __init__(self, on_arrival: Callable[[int], None] | None = None) -> None:
+    def __init__(self, on_arrival: Callable[[int], bool] | None = None) -> None:
         self._on_arrival = on_arrival
         self._arrived: list[int] = []
         self._handlers: dict[int, Any] = {}
@@ -184,14 +197,15 @@ class HeldInterrupts:
             self._handlers[number] = signal.signal(number, self._note)
         _holding.append(self)
 
-    def _note(self, number: int, _: object) -> None:
+    def _note(self, number: int, frame: object) -> None:
         if self._handlers.get(number) is signal.SIG_IGN:
             return
         self._arrived.append(number)
         if _ending is not None and not _num_releasing:
             _ending.arrived(number)
-        if self._on_arrival is not None:
-            self._on_arrival(number)
+        first = self._arrived[0]
+        if self._on_arrival is not None and not self._on_arrival(number) and callable(self._handlers.get(first)):
+            self._handlers[first](first, frame)
 
     def has_arrived(self, number: int) -> bool:
         """Return whether a signal that is not ignored has arrived."""
@@ -232,14 +246,14 @@ def _hand_on(number: int) -> None:
 
 
 @contextmanager
-def interrupts_held(on_arrival: Callable[[int], None] | None = None) -> Iterator[HeldInterrupts]:
+def interrupts_held(on_arrival: Callable[[int], bool] | None = None) -> Iterator[HeldInterrupts]:
     """Hold signals that end a process back; their handlers hear of them at the end.
 
     A mask of the system would keep them from one thread alone, and they would arrive by way of another one. Outside
     the main thread, which Python never interrupts, nothing is done.
 
     Args:
-        on_arrival: called with each signal when it comes, by its handler.
+        on_arrival: called with each signal when it comes, by its handler; False lets the signal through at once.
     """
     held = HeldInterrupts(on_arrival)
     if threading.current_thread() is not threading.main_thread():

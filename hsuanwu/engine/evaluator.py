@@ -17,6 +17,7 @@ from hsuanwu.common.process_settings import seed_global_generators
 from hsuanwu.common.protocols import EnvFactory, VectorEnv
 from hsuanwu.common.seeding import derive_seed, make_generator
 from hsuanwu.engine.threads import threads
+from hsuanwu.env.info import MOST_NAMES
 from hsuanwu.env.visit import visit
 from hsuanwu.runtime.transport.base import DEFAULT_TIMEOUT
 from hsuanwu.xploit.policy import Policy
@@ -187,7 +188,8 @@ def _play(
         episode_length += ~is_first
         for index, numbers in result.infos:
             for name in numbers if quotas[index] else ():
-                told[name].append(numbers[name])
+                if name in told or len(told) < MOST_NAMES:
+                    told[name].append(numbers[name])
         for i in np.flatnonzero(has_ended):
             if quotas[i]:
                 quotas[i] -= 1

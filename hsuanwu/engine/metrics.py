@@ -13,9 +13,7 @@ import numpy as np
 from hsuanwu.common.errors import warn_of_environment
 from hsuanwu.common.slot import Activity, Slot, sum_outcomes
 from hsuanwu.common.trajectory import Trajectory
-
-_MOST_INFOS = 32
-"""Metrics of a run that come from ``info``: names that change from episode to episode would be a metric each."""
+from hsuanwu.env.info import MOST_NAMES
 
 
 @dataclass
@@ -107,12 +105,12 @@ class Window:
     def _known(self, outcomes: dict[str, tuple[int, float]]) -> dict[str, tuple[int, float]]:
         """Return the outcomes without those of ``info`` that are one name too many; the first ones of a run stay."""
         names = [name for name in outcomes if name.startswith("info_") and name not in self._infos]
-        self._infos |= dict.fromkeys(names[: max(0, _MOST_INFOS - len(self._infos))])
+        self._infos |= dict.fromkeys(names[: max(0, MOST_NAMES - len(self._infos))])
         left_out = [name for name in names if name not in self._infos]
         if not left_out:
             return outcomes
         warn_of_environment(
-            f"info has numbers by more than {_MOST_INFOS} names at the ends of episodes; the first of them are logged"
+            f"info has numbers by more than {MOST_NAMES} names at the ends of episodes; the first of them are logged"
         )
         return {name: x for name, x in outcomes.items() if name not in left_out}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS, options
@@ -64,7 +64,8 @@ def checked(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigurationError: if one is no override and no flag; the line shows what to write.
     """
-    return [_taken(argument) for argument in _overrides_checked(list(arguments))]
+    own = {x.partition("._target_=")[0].lstrip("+") for x in arguments if "._target_=" in x}
+    return [_taken(argument, own) for argument in _overrides_checked(list(arguments))]
 
 
 def _overrides_checked(arguments: list[str]) -> Iterator[str]:
@@ -89,8 +90,13 @@ def _overrides_checked(arguments: list[str]) -> Iterator[str]:
             raise ConfigurationError(f"{argument}: write {pair}, without spaces")
 
 
-def _taken(argument: str) -> str:
-    """Return an override in the form that Hydra takes, or refuse it where Hydra's words would not help."""
+def _taken(argument: str, own: Collection[str]) -> str:
+    """Return an override in the form that Hydra takes, or refuse it where Hydra's words would not help.
+
+    Args:
+        argument: the override.
+        own: groups whose class is the user's own.
+    """
     key, equals, value = argument.partition("=")
     plain = key.lstrip("+~").partition("@")[0]
     if not equals:
@@ -101,7 +107,11 @@ def _taken(argument: str) -> str:
         _check_group(plain, value)
     if plain in _whole_keys() and all(_WHOLE.fullmatch(part) for part in value.split(",")):
         return f"{key}={','.join(map(_whole, value.split(',')))}"
-    if plain in _flag_keys() and any(_NO_FLAG.fullmatch(part.strip()) for part in value.split(",")):
+    if (
+        plain in _flag_keys()
+        and plain.partition(".")[0] not in own
+        and any(_NO_FLAG.fullmatch(part.strip()) for part in value.split(","))
+    ):
         raise ConfigurationError(f"{plain}: found {value}; use true or false")  # omegaconf takes any whole number
     return argument
 

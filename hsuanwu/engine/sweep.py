@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from hsuanwu.engine.append_file import AppendFile
+from hsuanwu.command import SweptJobError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 _HEAD = ["job", "run_dir", "overrides", "mean_return"]
 FAILED, INTERRUPTED = "failed", "interrupted"
@@ -26,6 +34,13 @@ def name_of_job() -> str:
     return f"job {job.num} ({job.override_dirname})" if job.override_dirname else f"job {job.num}"
 
 
+def failed(line: str, status: int) -> SweptJobError:
+    """Print the error of the current Hydra job, and return what Hydra is told."""
+    name = name_of_job()
+    print(f"error: {name}: {line}", file=sys.stderr, flush=True)
+    return SweptJobError(name, line, status)
+
+
 def note_job(run_dir: str | None, result: str) -> None:
     """Append a row to ``sweep.csv``: beside the folders of the jobs, or in Hydra's record where they lie apart.
 
@@ -37,11 +52,19 @@ def note_job(run_dir: str | None, result: str) -> None:
     is_together = run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
     place = Path(run_dir or "").parent if is_together else Path(hydra_config.sweep.dir)
     place.mkdir(parents=True, exist_ok=True)
-    table, text = place / "sweep.csv", io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if not table.exists():
-        writer.writerow(_HEAD)
-    writer.writerow([hydra_config.job.num, run_dir or "", " ".join(hydra_config.overrides.task), result])
-    file = AppendFile(table)
-    file.write(text.getvalue())
-    file.close()
+    row = [str(hydra_config.job.num), run_dir or "", " ".join(hydra_config.overrides.task), result]
+    _append(place / "sweep.csv", row)
+
+
+def _append(table: Path, row: list[str]) -> None:
+    """Append a row, after the head of the table if it is the first; other jobs may do so at the same time."""
+    descriptor = os.open(table, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([row] if os.fstat(descriptor).st_size else [_HEAD, row])
+        os.write(descriptor, text.getvalue().encode())
+    finally:
+        os.close(descriptor)

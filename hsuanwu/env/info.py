@@ -10,7 +10,8 @@ import numpy as np
 
 from hsuanwu.common.protocols import Array
 
-_MOST_NAMES = 32
+MOST_NAMES = 32
+"""Numbers of an episode, and metrics of a run: names that change from episode to episode would be a metric each."""
 _MOST_LETTERS = 64
 _TOLD_ELSEWHERE = {"TimeLimit.truncated"}
 
@@ -40,7 +41,7 @@ def told_at_end(index: int, info: Any) -> list[tuple[int, dict[str, float]]]:
 
 
 def _numbers(info: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
-    left = _MOST_NAMES
+    left = MOST_NAMES
     for name, value in info.items():
         number = _number(value)
         if number is None or not _is_name(name):

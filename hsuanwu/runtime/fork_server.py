@@ -121,11 +121,10 @@ def start_method_known() -> Iterator[None]:
     In a worker of another library's, joblib's say, it may be one that Python alone does not have.
     """
     name = multiprocessing.get_start_method(allow_none=True)
-    ours = multiprocessing.get_all_start_methods()
-    if name is None or name in ours:
+    if name in (None, "fork", "spawn", "forkserver"):
         yield
         return
-    multiprocessing.set_start_method(ours[0], force=True)
+    multiprocessing.set_start_method("forkserver" if _CAN_FORK else "spawn", force=True)
     try:
         yield
     finally:

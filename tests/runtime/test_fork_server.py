@@ -319,7 +319,7 @@ def test_processes_are_told_a_start_method_that_they_know(monkeypatch):
     multiprocessing.set_start_method("strange", force=True)
     try:
         with fork_server.start_method_known():
-            assert multiprocessing.get_start_method() in multiprocessing.get_all_start_methods()
+            assert multiprocessing.get_start_method() in ("spawn", "forkserver")
         assert multiprocessing.get_start_method() == "strange"
         assert len(look()) == 2
     finally:
