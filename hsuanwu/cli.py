@@ -210,7 +210,7 @@ class _Job:
 
     def __call__(self, cfgs: DictConfig) -> float | None:
         if self._held is None or os.getpid() != self._process:
-            from hsuanwu.engine.launched_job import run_launched
+            from hsuanwu.swept_job import run_launched
 
             return run_launched(partial(self._of_sweep, cfgs), self._jobs)
         self.ran_here = True
@@ -226,7 +226,7 @@ class _Job:
             raise JobFailedError from error
 
     def _of_sweep(self, cfgs: DictConfig) -> float | None:
-        from hsuanwu.engine.sweep import failed
+        from hsuanwu.swept_job import failed
 
         try:
             return self._run(cfgs)

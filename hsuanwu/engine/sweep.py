@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-
-from hsuanwu.command import SweptJobError
 
 try:
     import fcntl
@@ -32,13 +29,6 @@ def name_of_job() -> str:
     """Return the number of the current Hydra job and its overrides, ``"job 1 (seed=2)"`` say."""
     job = HydraConfig.get().job
     return f"job {job.num} ({job.override_dirname})" if job.override_dirname else f"job {job.num}"
-
-
-def failed(line: str, status: int) -> SweptJobError:
-    """Print the error of the current Hydra job, and return what Hydra is told."""
-    name = name_of_job()
-    print(f"error: {name}: {line}", file=sys.stderr, flush=True)
-    return SweptJobError(name, line, status)
 
 
 def note_job(run_dir: str | None, result: str) -> None:

@@ -1,20 +1,28 @@
-"""A job of a sweep in a process that a launcher has started."""
+"""A job of a sweep: how it fails, and how it runs in a process that a launcher has started."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hsuanwu.command import SIGNAL, command_settings
+from hsuanwu.command import SIGNAL, SweptJobError, command_settings
 from hsuanwu.common.interrupts import Interrupted, Terminated, outlive, outlive_signals
 from hsuanwu.engine import abandonment
-from hsuanwu.engine.sweep import failed
+from hsuanwu.engine.sweep import name_of_job
 from hsuanwu.engine.sweep_jobs import SweepEndedError, SweepJobs
 
 _USERS = [getattr(signal, name) for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 """By one of these, submitit's jobs are told to put themselves back into the queue."""
+
+
+def failed(line: str, status: int) -> SweptJobError:
+    """Print the error of the current Hydra job, and return what Hydra is told."""
+    name = name_of_job()
+    print(f"error: {name}: {line}", file=sys.stderr, flush=True)
+    return SweptJobError(name, line, status)
 
 
 def run_launched(run: Callable[[], float | None], jobs: SweepJobs) -> float | None:
