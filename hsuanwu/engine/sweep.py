@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+
+from hsuanwu.engine.append_file import AppendFile
 
 try:
     import fcntl
@@ -42,19 +45,24 @@ def note_job(run_dir: str | None, result: str) -> None:
     is_together = run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
     place = Path(run_dir or "").parent if is_together else Path(hydra_config.sweep.dir)
     place.mkdir(parents=True, exist_ok=True)
-    row = [str(hydra_config.job.num), run_dir or "", " ".join(hydra_config.overrides.task), result]
-    _append(place / "sweep.csv", row)
+    table = place / "sweep.csv"
+    with _locked(table):  # jobs may end at the same time
+        row = [str(hydra_config.job.num), run_dir or "", " ".join(hydra_config.overrides.task), result]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([row] if table.stat().st_size else [_HEAD, row])
+        file = AppendFile(table)
+        file.write(text.getvalue())
+        file.close()
 
 
-def _append(table: Path, row: list[str]) -> None:
-    """Append a row, after the head of the table if it is the first; other jobs may do so at the same time."""
-    descriptor = os.open(table, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o666)
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same lock out of a file, which is made if need be."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
     try:
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([row] if os.fstat(descriptor).st_size else [_HEAD, row])
-        os.write(descriptor, text.getvalue().encode())
+        yield
     finally:
         os.close(descriptor)
