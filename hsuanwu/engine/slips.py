@@ -107,11 +107,8 @@ def _taken(argument: str, own: Collection[str]) -> str:
         _check_group(plain, value)
     if plain in _whole_keys() and all(_WHOLE.fullmatch(part) for part in value.split(",")):
         return f"{key}={','.join(map(_whole, value.split(',')))}"
-    if (
-        plain in _flag_keys()
-        and plain.partition(".")[0] not in own
-        and any(_NO_FLAG.fullmatch(part.strip()) for part in value.split(","))
-    ):
+    is_number = any(_NO_FLAG.fullmatch(part.strip()) for part in value.split(","))
+    if is_number and plain.partition(".")[0] not in own and _is_flag(plain):
         raise ConfigurationError(f"{plain}: found {value}; use true or false")  # omegaconf takes any whole number
     return argument
 
@@ -129,15 +126,13 @@ def _whole_keys() -> set[str]:
     return {field.name for field in dataclasses.fields(RunConfig) if "int" in str(field.type)}
 
 
-def _flag_keys() -> set[str]:
-    modules = {
-        f"{kind}.{parameter.name}"
-        for kind in KINDS
-        for cls in options(kind).values()
-        for parameter in constructor_parameters(cls).values()
-        if parameter.annotation is bool
-    }
-    return modules | {field.name for field in dataclasses.fields(RunConfig) if field.type in ("bool", bool)}
+def _is_flag(key: str) -> bool:
+    """Return whether a key is true or false: one of the run level, or of any class of its group."""
+    kind, _, name = key.partition(".")
+    if kind not in KINDS:
+        return any(field.name == key and field.type in ("bool", bool) for field in dataclasses.fields(RunConfig))
+    parameters = [constructor_parameters(cls).get(name) for cls in options(kind).values()]
+    return any(parameter is not None and parameter.annotation is bool for parameter in parameters)
 
 
 def _whole(text: str) -> str:
