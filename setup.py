@@ -26,9 +26,9 @@ DMC = ["dm_control>=1.0.28", "mujoco>=3.1,<4"]
 MINATAR = ["minatar>=1.0.15"]
 MINIGRID = ["minigrid>=3.0"]
 BOX2D = ["box2d>=2.3.10"]
-# pygame-ce draws the classic control tasks; minigrid asks for it, and pygame itself must not lie beside it.
-# launchers and a sweeper of Hydra's
+# Hydra's launchers and one of its sweepers.
 SWEEPS = ["hydra-joblib-launcher>=1.2", "hydra-submitit-launcher>=1.2", "hydra-optuna-sweeper>=1.3"]
+# pygame-ce draws the classic control tasks; minigrid asks for it, and pygame itself must not lie beside it.
 VIDEO = ["imageio>=2.34", "imageio-ffmpeg>=0.5", "pygame-ce>=2.4"]
 
 setup(

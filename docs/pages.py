@@ -1,10 +1,10 @@
-"""What is done to every page while the documentation is built: its weight in a search; on the first one the version."""
+"""Search weight of every page of the documentation, and the version on the first page, set while it is built."""
 
 from pathlib import Path
 from typing import Any
 
 _BOOSTS = {"index": 4, "guides": 8, "concepts": 1, "reference": 0.4, "decisions": 0.2}
-"""Who searches wants to know how something is done, before how it is made and why."""
+"""Search weight of a page by its folder: how to do something comes before how it is made, and why."""
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

@@ -368,7 +368,7 @@ def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> 
         if name not in parameters and not is_hydras and not takes_any_keyword(cls):
             raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
         if name in parameters and is_mapping(parameters[name].annotation) and not _is_dict_or_none(section, name):
-            raise ConfigurationError(f"{key}: found {section[name]}; use a mapping, {{name: value}} say")
+            raise ConfigurationError(f"{key}: found {section[name]}; use a mapping, {{name: value}} for example")
 
 
 def _is_dict_or_none(section: DictConfig, name: str) -> bool:

@@ -23,7 +23,7 @@ except ImportError:  # not a POSIX system: the launcher ends its processes as it
     fcntl = None  # type: ignore[assignment]
 
 SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
-"""What the jobs are sent. Launchers handle SIGTERM and SIGUSR2 in ways of their own, and no terminal sends this one."""
+"""Signal sent to the jobs. Launchers handle SIGTERM and SIGUSR2 in their own ways, and no terminal sends this one."""
 _STOPPED = "stopped"
 _PATIENCE = 20.0
 """Seconds that the main process waits for jobs of this machine to appear before it leaves those of others behind."""

@@ -34,8 +34,8 @@ def numbers_of(info: Any) -> dict[str, float]:
         return {}
 
 
-def told_at_end(index: int, info: Any) -> list[tuple[int, dict[str, float]]]:
-    """Return the index of an environment whose episode ended with its numbers; nothing if it told none."""
+def numbers_at_end(index: int, info: Any) -> list[tuple[int, dict[str, float]]]:
+    """Return the index of an environment whose episode ended with its numbers; nothing if it has none."""
     numbers = numbers_of(info)
     return [(index, numbers)] if numbers else []
 
@@ -74,7 +74,7 @@ def native_numbers(info: Any, ended: Array) -> list[tuple[int, dict[str, float]]
     """
     if not isinstance(info, Mapping) or not info:
         return []
-    return [told for i in np.flatnonzero(ended).tolist() for told in told_at_end(i, _row(info, i, len(ended)))]
+    return [pair for i in np.flatnonzero(ended).tolist() for pair in numbers_at_end(i, _row(info, i, len(ended)))]
 
 
 def _row(info: Mapping[Any, Any], i: int, num_envs: int) -> dict[Any, Any]:

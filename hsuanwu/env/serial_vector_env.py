@@ -18,7 +18,7 @@ from hsuanwu.env.action import action_converter
 from hsuanwu.env.answer import as_flag, as_reward, check_rewards, wrong_step
 from hsuanwu.env.episodes import Episodes
 from hsuanwu.env.fault import WrongAnswer, blamed, close_quietly, fault_of
-from hsuanwu.env.info import told_at_end
+from hsuanwu.env.info import numbers_at_end
 from hsuanwu.env.observation import empty_batch, observation_reader, plain_views, row_views
 from hsuanwu.env.single_env import SingleEnv
 
@@ -188,7 +188,7 @@ class SerialVectorEnv:
         if is_over or is_cut:
             self._episodes.end(i)
             self._steps[i] = functools.partial(self._restart, i)
-            self._infos += told_at_end(i, info)
+            self._infos += numbers_at_end(i, info)
 
     def _restart(self, i: int, _: Any) -> tuple[Any, float, bool, bool, None]:
         """Reset an environment instead of stepping it."""

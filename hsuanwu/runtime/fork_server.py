@@ -118,7 +118,7 @@ def remove_traces() -> None:
 def start_method_known() -> Iterator[None]:
     """Let processes that start meanwhile know their parent's start method: they set it for processes of their own.
 
-    In a worker of another library's, joblib's say, it may be one that Python alone does not have.
+    In a worker process of another library, joblib for example, it may be one that Python alone does not have.
     """
     name = multiprocessing.get_start_method(allow_none=True)
     if name in (None, "fork", "spawn", "forkserver"):

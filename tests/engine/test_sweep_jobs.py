@@ -87,8 +87,7 @@ def test_on_another_machine_a_job_hears_of_nothing(jobs, tmp_path, monkeypatch):
 
 def test_the_main_process_leaves_jobs_behind_that_it_cannot_tell(jobs, monkeypatch):
     """Those of a cluster: the first signal waits for jobs that may be about to begin here, the second one ends it."""
-    again = []
-    monkeypatch.setattr(sweep_jobs, "_stop_again", lambda: again.append(1))
+    monkeypatch.setattr(sweep_jobs, "_stop_again", lambda: None)
     handed_on(jobs)
     with pytest.raises(Terminated, match="SIGTERM"), raised(), interrupts_held(jobs.stop):
         os.kill(os.getpid(), signal.SIGTERM)
