@@ -1,4 +1,4 @@
-"""What is done to every page of the documentation while it is built: search weight, version, words of code in one piece."""
+"""What is done to each page of the documentation as it is built: search weight, version, words of code kept whole."""
 
 import re
 from pathlib import Path

@@ -63,7 +63,7 @@ def train() -> None:
 def check() -> None:
     """Run ``hsuanwu-check env=... env.key=value``: play in an environment and say what is right, doubtful or wrong."""
     if _HELP & set(sys.argv):
-        print(_HELP_OF_CHECK)
+        run_command(lambda: print(_HELP_OF_CHECK))
         return
     _tell_version()
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -107,7 +107,7 @@ def plot() -> None:
 
 def _tell_version() -> None:
     if "--version" in sys.argv[1:]:
-        print(f"hsuanwu {__version__}")
+        run_command(lambda: print(f"hsuanwu {__version__}"))
         sys.exit(0)
 
 

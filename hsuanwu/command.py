@@ -10,11 +10,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
 from hsuanwu.common.interrupts import Terminated, signals_raised
+from hsuanwu.common.streams import fill_streams, flush_streams, streams_kept
 from hsuanwu.runtime import fork_server
 
 USAGE, FAILURE, SIGNAL = 2, 1, 128
@@ -78,10 +79,10 @@ def command_settings(also: Collection[int] = ()) -> Iterator[None]:
     Args:
         also: signals that are raised although somebody else handles them.
     """
-    _fill_streams()
+    fill_streams()
     show_warnings(_show_warning)
     try:
-        with _streams_kept_open(), signals_raised(at_once=end_soon, also=also):
+        with streams_kept(), signals_raised(at_once=end_soon, also=also):
             yield
     finally:
         show_warnings(None)
@@ -92,6 +93,7 @@ def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
         try:
             _check_folder()  # before torch is imported, which ends the process without one
             command()
+            flush_streams()
         except JobFailedError as failure:
             raise failure.__cause__ or failure from None
     except BrokenPipeError:  # whoever read our output has gone, `| head` say
@@ -152,34 +154,6 @@ def _end_now(seconds: float) -> None:
 def _show_warning(text: str) -> None:
     """Show what the user, or an environment's author, should know as one line."""
     print(f"warning: {text}", file=sys.stderr, flush=True)
-
-
-def _fill_streams() -> None:
-    """Give this process the three streams that it was started without: a file of the run would get their numbers."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process
-
-
-@contextmanager
-def _streams_kept_open() -> Iterator[None]:
-    """Keep standard output and error, as they are now, from being closed or exchanged by code of an environment."""
-    streams = sys.stdout, sys.stderr
-    for stream in streams:
-        with suppress(AttributeError):  # it is none of Python's own
-            stream.close = stream.flush  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = streams
-        for stream in streams:
-            with suppress(AttributeError):
-                del stream.close
 
 
 def accept_threads() -> None:

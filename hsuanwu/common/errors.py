@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -113,6 +115,17 @@ def one_line(error: BaseException) -> str:
         return " ".join(str(error).split()) or type(error).__name__
     except Exception:  # a message that cannot be made must not hide what happened
         return type(error).__name__
+
+
+@contextmanager
+def file_named(path: Path) -> Iterator[None]:
+    """Let an ``OSError`` that names no file, as those of open files do, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hsuanwu.common.errors import warn_of_run
@@ -18,11 +19,12 @@ class AppendFile:
 
     Args:
         path: where it lies; what is there already is continued.
+        at_once: whether it is opened now, and an ``OSError`` raised if it cannot be; else by the first line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, at_once: bool = True) -> None:
         self._path, self._pending, self._is_told = path, b"", False
-        self._descriptor: int | None = self._open()
+        self._descriptor: int | None = self._open() if at_once else None
 
     def write(self, text: str) -> None:
         """Append lines to what ``flush`` writes."""
@@ -35,7 +37,8 @@ class AppendFile:
         try:
             self._write()
         except OSError as error:
-            self._close()
+            with suppress(OSError):
+                self._close()
             if not self._is_told:
                 self._is_told = True
                 warn_of_run(f"{self._path}: cannot be written ({error.strerror}); its lines are kept, and tried again")
@@ -46,10 +49,14 @@ class AppendFile:
     def close(self) -> None:
         """Write what is left and close the file."""
         self.flush()
+        self.flush()  # what stood in the way may be over
         if self._pending:
             count = self._pending.count(b"\n")
-            warn_of_run(f"{self._path}: cannot be written; the last {count:,} lines are lost")
-        self._close()
+            warn_of_run(f"{self._path}: cannot be written; its last lines are lost ({count:,})")
+        try:
+            self._close()
+        except OSError as error:
+            warn_of_run(f"{self._path}: cannot be closed ({error.strerror}); its last lines may be lost")
 
     def _write(self) -> None:
         """Write what is pending: all of it, or nothing that would stay."""

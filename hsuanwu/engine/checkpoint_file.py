@@ -8,13 +8,14 @@ import math
 import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from hsuanwu.common.errors import ConfigurationError, one_line
+from hsuanwu.common.errors import ConfigurationError, file_named, one_line
 from hsuanwu.engine.foreign_files import check_inside
 from hsuanwu.engine.run_folder import RunFolder, replaced
 
@@ -46,8 +47,10 @@ def write_checkpoint(folder: RunFolder, name: str, state: Mapping[str, Any], lea
     """
     path = folder.checkpoints / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    is_recorded = name in recorded_digests(folder) and path.exists()
-    before = [_digest(path.read_bytes())] if is_recorded else []
+    before = []
+    with suppress(OSError):  # what cannot be read need not stay right
+        if name in recorded_digests(folder) and path.exists():
+            before = [_digest(path.read_bytes())]
     # in memory first: torch has other words for a disk that is full
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
@@ -97,10 +100,13 @@ def recorded_digests(folder: RunFolder) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     check_inside(folder.path, folder.digests)
-    if folder.digests.is_file():
-        for line in folder.digests.read_text("ascii", errors="replace").splitlines():
-            if match := _DIGEST.fullmatch(line):
-                found.setdefault(match[2].partition("/")[2], []).append(match[1])
+    if not folder.digests.is_file():
+        return found
+    with file_named(folder.digests):
+        text = folder.digests.read_text("ascii", errors="replace")
+    for line in text.splitlines():
+        if match := _DIGEST.fullmatch(line):
+            found.setdefault(match[2].partition("/")[2], []).append(match[1])
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.clock import Clock, Every
-from hsuanwu.common.errors import ConfigurationError, warn_of_environment, warn_of_run
+from hsuanwu.common.errors import ConfigurationError, one_line, warn_of_environment, warn_of_run
 from hsuanwu.common.interrupts import interrupts_held, raise_again
 from hsuanwu.common.process_settings import exits_raised, folder_kept
 from hsuanwu.common.seeding import derive_seed
@@ -37,7 +36,14 @@ from hsuanwu.engine.evaluator import EPISODES, Evaluation, evaluate
 from hsuanwu.engine.inspector import Inspector
 from hsuanwu.engine.logger import Logger, longest_episode
 from hsuanwu.engine.reporter import Reporter
-from hsuanwu.engine.run_folder import RunFolder, check_run_folder, open_run_folder, will_resume, write_config
+from hsuanwu.engine.run_folder import (
+    RunFolder,
+    check_run_folder,
+    open_run_folder,
+    replaced,
+    will_resume,
+    write_config,
+)
 from hsuanwu.engine.starts import note_start
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.engine.trust import sign
@@ -134,7 +140,7 @@ class DistributedTrainer:
         self._earlier_seconds, self._start = self.wall_seconds, None
         try:
             if self.clock.updates:
-                self.save()
+                _save_or_try_again(self.save)
         except FloatingPointError as error:
             if not isinstance(error.__context__, FloatingPointError):
                 raise
@@ -224,8 +230,11 @@ class DistributedTrainer:
         # matplotlib takes as long to import as some runs take to train
         from hsuanwu.engine.plot import learning_curve
 
-        with suppress(ConfigurationError):
+        try:
             learning_curve([self.folder.path], self.folder.learning_curve)
+        except (ConfigurationError, OSError) as error:
+            if isinstance(cause := error.__cause__ or error, OSError):
+                warn_of_run(f"{self.folder.learning_curve}: cannot be drawn ({one_line(cause)})")
 
     def save(self) -> Path:
         """Write a checkpoint into the run folder and return its path.
@@ -275,8 +284,17 @@ def _save_or_go_on(save: Callable[[], object]) -> None:
     try:
         save()
     except OSError as error:
-        place = error.filename or "checkpoints"
+        place = error.filename or "a checkpoint"
         warn_of_run(f"{place}: cannot be written ({error.strerror}); training goes on, and the next one is tried")
+
+
+def _save_or_try_again(save: Callable[[], object]) -> None:
+    """Save what a run has learnt last: what stood in the way may be over a moment later."""
+    try:
+        save()
+    except OSError as error:
+        warn_of_run(f"{error.filename or 'a checkpoint'}: cannot be written ({error.strerror}); it is tried again")
+        save()
 
 
 def _make_again_if_removed(folder: RunFolder, cfgs: DictConfig) -> None:
@@ -326,12 +344,17 @@ def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, agent
     folder = open_run_folder(cfgs)
     sign(folder)
     note_start(folder, from_step)
-    folder.model.write_text("\n".join(agent.description) + "\n", "utf-8")
+    _write(folder.model, "\n".join(agent.description))
     spaces = {"observation_space": agent.observation_space.to_dict(), "action_space": agent.action_space.to_dict()}
-    folder.spaces.write_text(json.dumps(spaces, indent=2) + "\n", "utf-8")
+    _write(folder.spaces, json.dumps(spaces, indent=2))
     if calibration is not None:
-        folder.calibration.write_text(json.dumps(calibration, indent=2) + "\n", "utf-8")
+        _write(folder.calibration, json.dumps(calibration, indent=2))
     return folder
+
+
+def _write(path: Path, text: str) -> None:
+    with replaced(path) as partial:
+        partial.write_text(text + "\n", "utf-8")
 
 
 def _check_total_steps(cfgs: DictConfig, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hsuanwu.common.errors import warn_of_run
+from hsuanwu.common.errors import one_line, warn_of_run
 
 _FLUSH_SECONDS = 10.0
 _TIME = re.compile(r"tfevents\.(\d+(?:\.\d+)?)")
@@ -22,7 +22,10 @@ class EventFile:
     Args:
         folder: where the file ``events.out.tfevents.*`` is made.
         from_step: what TensorBoard has of later steps, from files of the same folder, it forgets.
-        goes_on: whether the newest file there, which was closed, is continued.
+        goes_on: whether the newest file there, which was closed, is continued, if that still works.
+
+    Raises:
+        OSError: if a run that begins cannot write there; it names the file.
     """
 
     def __init__(self, folder: Path, from_step: int = 0, goes_on: bool = False) -> None:
@@ -32,20 +35,24 @@ class EventFile:
         from tensorboardX.proto.summary_pb2 import Summary
 
         self._event, self._summary = Event, Summary
-        others = sorted(
-            (float(x[1]), path) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))
-        )
-        is_new = not (goes_on and others)
-        self._path = _new_file(folder, others[-1][0] if others else 0.0) if is_new else others[-1][1]
-        self._has_failed = False
         record_writer.register_writer_factory(_APPEND, _Appending)
-        self._file = record_writer.RecordWriter(f"{_APPEND}:{self._path}")
-        if is_new:
-            self._append(file_version="brain.Event:2")
-        if is_new and others:
-            # TensorBoard forgets what it has of that step too
-            self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
-        self._flush()
+        self._path, self._has_failed, self._flushed = folder, False, time.monotonic()
+
+        def begin() -> None:
+            others = sorted(
+                (float(x[1]), path) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))
+            )
+            is_new = not (goes_on and others)
+            self._path = _new_file(folder, others[-1][0] if others else 0.0) if is_new else others[-1][1]
+            self._file = record_writer.RecordWriter(f"{_APPEND}:{self._path}")
+            if is_new:
+                self._append(file_version="brain.Event:2")
+            if is_new and others:
+                # TensorBoard forgets what it has of that step too
+                self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
+            self._flush()
+
+        self._try(begin, must_work=not goes_on)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one event that holds all scalars."""
@@ -56,16 +63,20 @@ class EventFile:
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        self._try(self._file.close)
+        self._try(lambda: self._file.close())
 
-    def _try(self, write: Callable[[], None]) -> None:
-        """Write, if that still works: a run does not end for the sake of a picture of it."""
+    def _try(self, write: Callable[[], None], must_work: bool = False) -> None:
+        """Write, if that still works: a run that has begun does not end for the sake of a picture of it."""
         if not self._has_failed:
             try:
                 write()
             except OSError as error:
+                if must_work:
+                    error.filename = str(self._path)
+                    raise
                 self._has_failed = True
-                warn_of_run(f"{self._path}: cannot be written ({error.strerror}); TensorBoard sees no more of this run")
+                problem = error.strerror or one_line(error)
+                warn_of_run(f"{self._path}: cannot be written ({problem}); TensorBoard sees no more of this run")
 
     def _append(self, **fields: Any) -> None:
         self._file.write(self._event(wall_time=time.time(), **fields).SerializeToString())

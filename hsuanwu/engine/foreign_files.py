@@ -22,6 +22,7 @@ def check_inside(folder: Path, path: Path, key: str = "run_dir") -> None:
 
     Raises:
         ConfigurationError: if a link leads out of the folder, or it is a pipe, a socket or a device.
+        OSError: if it cannot be looked at; it names the path.
     """
     try:
         mode = path.lstat().st_mode
@@ -33,7 +34,7 @@ def check_inside(folder: Path, path: Path, key: str = "run_dir") -> None:
             mode = path.stat().st_mode if path.exists() else stat.S_IFREG
     except FileNotFoundError:
         return
-    except (OSError, RuntimeError) as error:  # a circle of links, a folder that may not be looked at
+    except RuntimeError as error:  # a circle of links
         raise ConfigurationError(f"{key}: {path} cannot be looked at ({one_line(error)})") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ConfigurationError(f"{key}: {path} is neither a file nor a folder; remove it")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, file_named
 from hsuanwu.engine.append_file import AppendFile
 from hsuanwu.engine.event_file import EventFile
 from hsuanwu.engine.run_folder import RunFolder, replaced
@@ -25,12 +25,20 @@ class Logger:
     Args:
         folder: the run's folder; files that are there already are continued.
         from_step: what was written after the checkpoint of this step is dropped: the run died, and goes on from there.
-        goes_on: whether this process has written there before, so that TensorBoard needs no other file.
+        goes_on: whether this process has written there before: TensorBoard needs no other file, and where a file cannot
+            be opened, a warning is enough.
+
+    Raises:
+        OSError: if a file of a run that begins cannot be written; it names the file.
     """
 
     def __init__(self, folder: RunFolder, from_step: int = 0, goes_on: bool = False) -> None:
-        _truncate(folder, from_step)
-        self._metrics, self._episodes = AppendFile(folder.metrics), AppendFile(folder.episodes)
+        if not goes_on:
+            _truncate(folder, from_step)
+        self._metrics, self._episodes = (
+            AppendFile(folder.metrics, not goes_on),
+            AppendFile(folder.episodes, not goes_on),
+        )
         self._tensorboard = EventFile(folder.path, from_step, goes_on)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
@@ -60,7 +68,7 @@ def longest_episode(folder: RunFolder) -> int:
     """Return the steps of the longest episode that a run has logged; 0 for none."""
     if not folder.episodes.exists():
         return 0
-    with folder.episodes.open(encoding="utf-8", errors="replace") as rows:
+    with file_named(folder.episodes), folder.episodes.open(encoding="utf-8", errors="replace") as rows:
         return max((int(row.rpartition(",")[2]) for row in rows if _ROW.fullmatch(row)), default=0)
 
 
@@ -85,7 +93,8 @@ def _keep(path: Path, is_kept: Callable[[str], bool], head: str = "") -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        with file_named(path):
+            return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
         raise ConfigurationError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hsuanwu.common.errors import ConfigurationError, warn_of_run
+from hsuanwu.common.errors import ConfigurationError, file_named, warn_of_run
 from hsuanwu.engine.grouping import groups_of
 from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
@@ -79,6 +80,8 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=150)
     except OSError as error:
+        with suppress(OSError):  # half a picture is none
+            output.unlink(missing_ok=True)
         raise ConfigurationError(f"-o: {output} cannot be written ({error.strerror})") from error
 
 
@@ -114,7 +117,8 @@ def _read_curve(run_dir: Path) -> Curve:
     path = run_dir / "metrics.jsonl"
     if not path.is_file():
         raise ConfigurationError(f"RUN_DIR: {run_dir} holds no metrics.jsonl; name the folder of a training run")
-    text = path.read_text(encoding="utf-8", errors="replace")
+    with file_named(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
     steps: list[float] = []
     returns: list[float] = []
     for number, line in enumerate(text.splitlines(keepends=True), start=1):

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, file_named
 from hsuanwu.engine.foreign_files import check_inside, read_config
 from hsuanwu.engine.run_lock import RunLock, check_not_in_use
 
@@ -105,14 +105,13 @@ def replaced(path: Path) -> Iterator[Path]:
     """Give a path to write a file's new content to: whole, it takes the place of ``path``; else no trace is left."""
     partial = path.with_suffix(".partial")
     try:
-        yield partial
-        _to_disk(partial)  # before it has its name: a power cut could leave the name with nothing behind it
-        partial.replace(path)
-    except BaseException as error:  # Ctrl-C, or a full disk
+        with file_named(path):
+            yield partial
+            _to_disk(partial)  # before it has its name: a power cut could leave the name with nothing behind it
+            partial.replace(path)
+    except BaseException:  # Ctrl-C, or a full disk
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
         raise
     with suppress(OSError):  # not every file system can
         _to_disk(path.parent)

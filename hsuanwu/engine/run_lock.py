@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -56,10 +57,11 @@ class RunLock:
 
     def release(self) -> None:
         """Let others have the folder."""
-        if self._file is not None:
-            self._file.close()  # and with it the lock
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
             _held.discard(self._path)
+            with suppress(OSError):  # the lock is gone with the descriptor, also where closing it fails
+                file.close()
 
     def __del__(self) -> None:
         self.release()

@@ -92,8 +92,59 @@ def test_a_disk_that_refuses_the_last_one_is_an_error(composed, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.warns(RunWarning, match="it is tried again"), pytest.raises(OSError, match="No space left"):
         trainer.train()
+
+
+def failing_once(monkeypatch, name, is_it, error=errno.EIO):
+    """Let a method of ``Path`` fail once, at the first path that ``is_it``, and name none; return what has failed."""
+    right, failed = getattr(Path, name), []
+
+    def fails(path, *args, **kwargs):
+        if not failed and is_it(path):
+            failed.append(path.name)
+            raise OSError(error, os.strerror(error))
+        return right(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, name, fails)
+    return failed
+
+
+def test_the_last_one_is_tried_twice(composed, tmp_path, monkeypatch):
+    trainer = DistributedTrainer(composed("total_steps=100", "checkpoint_interval=1000"))
+    failed = failing_once(monkeypatch, "write_bytes", lambda path: path.parent.name == "checkpoints")
+    with pytest.warns(RunWarning, match=r"step_\d+.pt: cannot be written .*; it is tried again") as told:
+        trainer.train()
+    assert len(failed) == len(told) == 1
+    assert load_checkpoint(RunFolder(tmp_path / "run"))["steps"] == trainer.clock.steps
+
+
+@pytest.mark.parametrize(("name", "what"), [("lstat", "checkpoints"), ("exists", "config.yaml")])
+def test_a_folder_that_cannot_be_looked_at_for_a_moment_costs_no_run(composed, tmp_path, monkeypatch, name, what):
+    trainer = DistributedTrainer(composed("total_steps=800", "checkpoint_interval=200"))
+    failed = failing_once(monkeypatch, name, lambda path: trainer.clock.updates and path.name == what)
+    with pytest.warns(RunWarning, match=r"cannot be written \(Input/output error\); training goes on") as told:
+        trainer.train()
+    assert len(failed) == len(told) == 1
+    assert load_checkpoint(RunFolder(tmp_path / "run"))["steps"] == trainer.clock.steps >= 800
+
+
+def test_a_best_one_that_cannot_be_read_is_replaced(composed, tmp_path, monkeypatch):
+    trainer = DistributedTrainer(composed("total_steps=800", "checkpoint_interval=200", "eval_interval=200"))
+    failed = failing_once(monkeypatch, "read_bytes", lambda path: path.name == "best.pt")
+    trainer.train()
+    assert failed and best_return(RunFolder(tmp_path / "run")) > 0
+
+
+@pytest.mark.parametrize("name", ["model.partial", "spaces.partial", "metrics.jsonl"])
+def test_a_start_that_cannot_be_written_names_the_file(composed, tmp_path, monkeypatch, name):
+    trainer = DistributedTrainer(composed("total_steps=100"))
+    if name == "metrics.jsonl":
+        (tmp_path / "run" / name).mkdir(parents=True)
+    failing_once(monkeypatch, "write_text", lambda path: path.name == name)
+    with pytest.raises(OSError, match="error|directory") as told:
+        trainer.train()
+    assert Path(told.value.filename).stem == Path(name).stem
 
 
 def test_a_folder_that_was_removed_is_made_again(composed, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The files of the log hold whole lines, however a run ended."""
 
 import errno
+import io
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ import threading
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from hsuanwu.common.errors import RunWarning
 from hsuanwu.engine.logger import Logger
 from hsuanwu.engine.run_folder import RunFolder
 from tests.waiting import PATIENCE
@@ -164,6 +166,30 @@ def test_tools_that_take_the_place_of_tensorboards_writer_learn_the_folder(folde
     logger.close()
     (path,) = folder.path.glob("events.out.*")
     assert told == [str(folder.path)] and scalars_of(path) == [7]
+
+
+@pytest.mark.parametrize("moment", ["open", "flush"])
+def test_an_event_file_that_fails_ends_the_beginning_of_a_run_and_no_other(folder, monkeypatch, moment):
+    """Open files name nothing in their errors; ours do."""
+
+    class Failing(io.BytesIO):
+        def fileno(self):
+            raise OSError(errno.EIO, "Input/output error")
+
+    def fails(path):
+        if moment == "open":
+            raise OSError(errno.EIO, "Input/output error")
+        return Failing()
+
+    Logger(folder).close()
+    monkeypatch.setattr("hsuanwu.engine.event_file._Appending.open", staticmethod(fails))
+    with pytest.raises(OSError, match=r"Input/output error: '.*events.out.tfevents"):
+        Logger(folder, 10)
+    with pytest.warns(RunWarning, match=r"events.out.*cannot be written \(Input/output error\)") as told:
+        logger = Logger(folder, 10, goes_on=True)
+        logger.write(20, {"loss": 1.0})
+        logger.close()
+    assert len(told) == 1 and folder.metrics.read_text() == '{"step": 20, "loss": 1.0}\n'
 
 
 def interrupted(at, call):
