@@ -156,3 +156,7 @@ def test_a_sweeper_may_count_failures_but_the_status_tells_them(tmp_path):
     assert len(results) == 5 and 0 < results.count("failed") < 5, "both came up, and none ended the search"
     assert status == 2 and err.count("error: job") == results.count("failed"), err
     assert "error: a job of the sweep failed" in err
+    status, _, err = run_sweep(tmp_path, *optuna, "total_steps=400", "learner.lr=choice(1e-4,2e-4)", "resume=auto")
+    assert status == 2 and "holds a run of other values (learner.lr: 0.001, now 0.000" in err, (
+        "never under other values"
+    )

@@ -18,7 +18,7 @@ from hsuanwu.engine.console import digits
 from hsuanwu.engine.distributed_trainer import DistributedTrainer
 from hsuanwu.engine.hydra_errors import explain_run_key
 from hsuanwu.engine.run_folder import RunFolder, check_run_folder, will_resume
-from hsuanwu.engine.sweep import FAILED, INTERRUPTED, is_sweep, note_job
+from hsuanwu.engine.sweep import FAILED, INTERRUPTED, is_search, is_sweep, note_job
 from hsuanwu.engine.trust import check_trusted, is_own
 from hsuanwu.env.imports import add_current_folder
 
@@ -99,7 +99,13 @@ def _settled(cfgs: DictConfig, trust: bool, in_sweep: bool) -> DictConfig:
         # else it may be the stranger's: a module there would be taken for one that is not installed
         add_current_folder()
     settings = resumed(cfgs, saved, hydra_config.overrides.task)
-    for line in differences(saved, settings):
+    others = differences(saved, settings)
+    if others and is_search():
+        raise ConfigurationError(
+            f"resume: {cfgs.run_dir} holds a run of other values ({others[0]}): a search chooses them anew, and does "
+            "not go on; choose another run_dir"
+        )
+    for line in others:
         print(f"Other than before: {line}")
     return settings
 

@@ -28,6 +28,11 @@ def is_sweep() -> bool:
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
+def is_search() -> bool:
+    """Return whether the current Hydra job has values that a sweeper has chosen by what other jobs have reached."""
+    return is_sweep() and not str(HydraConfig.get().sweeper["_target_"]).endswith(".BasicSweeper")
+
+
 def name_of_job() -> str:
     """Return the number of the current Hydra job and its overrides, ``"job 1 (seed=2)"`` say."""
     job = HydraConfig.get().job
