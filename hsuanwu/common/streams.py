@@ -69,11 +69,11 @@ def _flush(name: str) -> OSError | None:
 
 @contextmanager
 def _kept(name: str) -> Iterator[None]:
-    attributes = getattr(getattr(sys, name), "__dict__", {})  # without, it is none of Python's own
+    stream = getattr(sys, name)
+    attributes = getattr(stream, "__dict__", {})  # without, it is none of Python's own
     before = dict(attributes)
-    if attributes:
-        attributes |= {x: _tolerant(name, getattr(getattr(sys, name), x)) for x in ("write", "flush")}
-        attributes["close"] = attributes["flush"]
+    attributes.update({x: _tolerant(name, getattr(stream, x)) for x in ("write", "flush")})
+    attributes["close"] = attributes["flush"]
     try:
         yield
     finally:

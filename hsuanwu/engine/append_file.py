@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ class AppendFile:
         try:
             self._write()
         except OSError as error:
+            if error.errno == errno.EBADF:
+                raise  # code of an environment has closed it: who knows what has its number now
             with suppress(OSError):
                 self._close()
             if not self._is_told:
@@ -56,6 +59,8 @@ class AppendFile:
         try:
             self._close()
         except OSError as error:
+            if error.errno == errno.EBADF:
+                raise
             warn_of_run(f"{self._path}: cannot be closed ({error.strerror}); its last lines may be lost")
 
     def _write(self) -> None:

@@ -227,14 +227,7 @@ class DistributedTrainer:
 
     def draw(self) -> None:
         """Draw ``learning_curve.png`` into the run folder, if an episode has ended."""
-        # matplotlib takes as long to import as some runs take to train
-        from hsuanwu.engine.plot import learning_curve
-
-        try:
-            learning_curve([self.folder.path], self.folder.learning_curve)
-        except (ConfigurationError, OSError) as error:
-            if isinstance(cause := error.__cause__ or error, OSError):
-                warn_of_run(f"{self.folder.learning_curve}: cannot be drawn ({one_line(cause)})")
+        _draw(self.folder)
 
     def save(self) -> Path:
         """Write a checkpoint into the run folder and return its path.
@@ -303,6 +296,17 @@ def _make_again_if_removed(folder: RunFolder, cfgs: DictConfig) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         write_config(folder, cfgs)
         sign(folder)
+
+
+def _draw(folder: RunFolder) -> None:
+    # matplotlib takes as long to import as some runs take to train
+    from hsuanwu.engine.plot import learning_curve
+
+    try:
+        learning_curve([folder.path], folder.learning_curve)
+    except (ConfigurationError, OSError) as error:
+        if isinstance(cause := error.__cause__ or error, OSError):
+            warn_of_run(f"{folder.learning_curve}: cannot be drawn ({one_line(cause)})")
 
 
 def _play(
