@@ -24,8 +24,12 @@ from hsuanwu.engine.run_folder import RunFolder
 SETTINGS = ["experiment=impala_cartpole", "transport=local", "num_actors=1", "envs_per_actor=4", "batch_size=4"]
 SETTINGS += ["learner_threads=1", "overlap=false", "precision=float32", "updates_per_batch=1", "eval_episodes=1"]
 SETTINGS += ["total_steps=700", "log_interval=200", "checkpoint_interval=300", "eval_interval=350"]
-LIBRARY = ctypes.CDLL(None)
-LIBRARY.arm.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_long, ctypes.c_int, ctypes.c_char_p]
+
+
+def arm(folder, first=0, last=0, error=0, calls=None):
+    """Let calls fail below a folder from now on, and write the names of all to a file."""
+    log = None if calls is None else os.fsencode(calls)
+    ctypes.CDLL(None).arm(os.fsencode(folder), ctypes.c_long(first), ctypes.c_long(last), error, log)
 
 
 def train(folder, told, calls, first, last, error):
@@ -35,13 +39,13 @@ def train(folder, told, calls, first, last, error):
     os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     try:
         sys.argv = ["hsuanwu-train", *SETTINGS, f"run_dir={folder}"]
-        LIBRARY.arm(os.fsencode(folder), first, last, error, os.fsencode(calls))
+        arm(folder, first, last, error, calls)
         try:
             cli.train()
             status = 0
         except SystemExit as stop:
             status = stop.code or 0
-        LIBRARY.arm(b"", 0, 0, 0, None)
+        arm("")
     except BaseException:
         traceback.print_exc()
     finally:
