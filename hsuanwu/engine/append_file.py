@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from hsuanwu.common.errors import warn_of_run
@@ -38,10 +37,7 @@ class AppendFile:
         try:
             self._write()
         except OSError as error:
-            if error.errno == errno.EBADF:
-                raise  # code of an environment has closed it: who knows what has its number now
-            with suppress(OSError):
-                self._close()
+            self._close()
             if not self._is_told:
                 self._is_told = True
                 warn_of_run(f"{self._path}: cannot be written ({error.strerror}); its lines are kept, and tried again")
@@ -56,12 +52,8 @@ class AppendFile:
         if self._pending:
             count = self._pending.count(b"\n")
             warn_of_run(f"{self._path}: cannot be written; its last lines are lost ({count:,})")
-        try:
-            self._close()
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                raise
-            warn_of_run(f"{self._path}: cannot be closed ({error.strerror}); its last lines may be lost")
+        if problem := self._close():
+            warn_of_run(f"{self._path}: cannot be closed ({problem}); its last lines may be lost")
 
     def _write(self) -> None:
         """Write what is pending: all of it, or nothing that would stay."""
@@ -82,7 +74,18 @@ class AppendFile:
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-    def _close(self) -> None:
+    def _close(self) -> str | None:
+        """Close the file, and return what stood in the way.
+
+        Raises:
+            OSError: if code of an environment has closed it: who knows what has its number now.
+        """
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        try:
+            if descriptor is not None:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise
+            return error.strerror
+        return None

@@ -52,6 +52,7 @@ from hsuanwu.runtime.transport import LearnerEnd
 from hsuanwu.runtime.weights import Weights
 
 _CHECKPOINTS_A_RUN = 10
+_GOES_ON = "training goes on, and the next one is tried"
 
 
 class DistributedTrainer:
@@ -139,8 +140,8 @@ class DistributedTrainer:
         """Save what was reached, and stop the actors; weights that are not finite need not be told twice."""
         self._earlier_seconds, self._start = self.wall_seconds, None
         try:
-            if self.clock.updates:
-                _save_or_try_again(self.save)
+            if self.clock.updates and not _has_saved(self.save, "it is tried again"):
+                self.save()
         except FloatingPointError as error:
             if not isinstance(error.__context__, FloatingPointError):
                 raise
@@ -187,7 +188,7 @@ class DistributedTrainer:
                     reporter.lap("report")
                 if save.is_due() and not clock.is_over:
                     reporter.flush()
-                    _save_or_go_on(self.save)
+                    _has_saved(self.save, _GOES_ON)
                 reporter.lap("report")
                 if evaluation.is_due():
                     self._evaluate(reporter)
@@ -199,7 +200,7 @@ class DistributedTrainer:
         reporter.evaluated(found)
         mean = found.metrics().get("eval_episode_return", -math.inf)
         if found.returns and mean >= self._best:
-            _save_or_go_on(partial(self._save_best, mean))
+            _has_saved(partial(self._save_best, mean), _GOES_ON)
 
     def _save_best(self, mean: float) -> None:
         save_best(self.folder, self.agent.learner, self.clock, self.wall_seconds, mean)
@@ -272,22 +273,14 @@ def _batches(
     return PrefetchedBatches(end, runtime.storage, num_slots, reporter.collected, device, inspector.inspect)
 
 
-def _save_or_go_on(save: Callable[[], object]) -> None:
-    """Save; where the disk is full, or refuses, a run goes on and tries again the next time."""
+def _has_saved(save: Callable[[], object], otherwise: str) -> bool:
+    """Save; where the disk is full, or refuses, warn with what is done ``otherwise``, and return False."""
     try:
         save()
     except OSError as error:
-        place = error.filename or "a checkpoint"
-        warn_of_run(f"{place}: cannot be written ({error.strerror}); training goes on, and the next one is tried")
-
-
-def _save_or_try_again(save: Callable[[], object]) -> None:
-    """Save what a run has learnt last: what stood in the way may be over a moment later."""
-    try:
-        save()
-    except OSError as error:
-        warn_of_run(f"{error.filename or 'a checkpoint'}: cannot be written ({error.strerror}); it is tried again")
-        save()
+        warn_of_run(f"{error.filename or 'a checkpoint'}: cannot be written ({error.strerror}); {otherwise}")
+        return False
+    return True
 
 
 def _make_again_if_removed(folder: RunFolder, cfgs: DictConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hsuanwu.common.errors import one_line, warn_of_run
+from hsuanwu.common.errors import file_named, one_line, warn_of_run
 
 _FLUSH_SECONDS = 10.0
 _TIME = re.compile(r"tfevents\.(\d+(?:\.\d+)?)")
@@ -31,28 +31,18 @@ class EventFile:
     def __init__(self, folder: Path, from_step: int = 0, goes_on: bool = False) -> None:
         # heavy to import, and needed only where a run begins
         from tensorboardX import record_writer
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
         self._event, self._summary = Event, Summary
         record_writer.register_writer_factory(_APPEND, _Appending)
+        self._writer = record_writer.RecordWriter
         self._path, self._has_failed, self._flushed = folder, False, time.monotonic()
 
-        def begin() -> None:
-            others = sorted(
-                (float(x[1]), path) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))
-            )
-            is_new = not (goes_on and others)
-            self._path = _new_file(folder, others[-1][0] if others else 0.0) if is_new else others[-1][1]
-            self._file = record_writer.RecordWriter(f"{_APPEND}:{self._path}")
-            if is_new:
-                self._append(file_version="brain.Event:2")
-            if is_new and others:
-                # TensorBoard forgets what it has of that step too
-                self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
-            self._flush()
-
-        self._try(begin, must_work=not goes_on)
+        if goes_on:
+            self._try(lambda: self._begin(folder, from_step, goes_on))
+        else:
+            self._begin(folder, from_step, goes_on)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one event that holds all scalars."""
@@ -65,15 +55,29 @@ class EventFile:
         """Write what is left and close the file."""
         self._try(lambda: self._file.close())
 
-    def _try(self, write: Callable[[], None], must_work: bool = False) -> None:
+    def _begin(self, folder: Path, from_step: int, goes_on: bool) -> None:
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        others = sorted(
+            (float(x[1]), path) for path in folder.glob("events.out.tfevents.*") if (x := _TIME.search(path.name))
+        )
+        is_new = not (goes_on and others)
+        self._path = _new_file(folder, others[-1][0] if others else 0.0) if is_new else others[-1][1]
+        with file_named(self._path):
+            self._file = self._writer(f"{_APPEND}:{self._path}")
+            if is_new:
+                self._append(file_version="brain.Event:2")
+            if is_new and others:
+                # TensorBoard forgets what it has of that step too
+                self._append(step=from_step + 1, session_log=SessionLog(status=SessionLog.START))
+            self._flush()
+
+    def _try(self, write: Callable[[], None]) -> None:
         """Write, if that still works: a run that has begun does not end for the sake of a picture of it."""
         if not self._has_failed:
             try:
                 write()
             except OSError as error:
-                if must_work:
-                    error.filename = str(self._path)
-                    raise
                 self._has_failed = True
                 problem = error.strerror or one_line(error)
                 warn_of_run(f"{self._path}: cannot be written ({problem}); TensorBoard sees no more of this run")

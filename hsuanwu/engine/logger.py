@@ -35,10 +35,8 @@ class Logger:
     def __init__(self, folder: RunFolder, from_step: int = 0, goes_on: bool = False) -> None:
         if not goes_on:
             _truncate(folder, from_step)
-        self._metrics, self._episodes = (
-            AppendFile(folder.metrics, not goes_on),
-            AppendFile(folder.episodes, not goes_on),
-        )
+        self._metrics = AppendFile(folder.metrics, at_once=not goes_on)
+        self._episodes = AppendFile(folder.episodes, at_once=not goes_on)
         self._tensorboard = EventFile(folder.path, from_step, goes_on)
 
     def write(self, step: int, line: Mapping[str, float | None]) -> None:
