@@ -101,7 +101,7 @@ def test_a_call_that_fails_once(run, undisturbed, error, beginnings):
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
 def test_a_disk_that_fails_from_some_call_on(run, undisturbed, error):
     """Training ends with an error, for its last weights are not saved; what was there before stays whole."""
-    begun = next(i for i, call in enumerate(undisturbed["calls"], 1) if "checkpoints/step" in call[1])
+    begun = next(i for i, call in enumerate(undisturbed["calls"], 1) if "checkpoints/step" in call[-1])
     for number in range(begun, len(undisturbed["calls"]), 17):
         found = run(number, FOR_EVER, error)
         last = found["told"][-1] if found["told"] else ""
