@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.machine import total_memory
 
 _SHARED = "/dev/shm"
 _SMALLER = "fewer or shorter rollouts (num_actors, envs_per_actor, rollout_length)"
@@ -83,7 +84,7 @@ def _allocated(num_bytes: int, shared: bool) -> Tensor:
     """Return zeroed bytes, if there is room: what a system grants and does not have is missed when it is used."""
     if shared:
         _check_shared(num_bytes)
-    size = _size_of_machine()
+    size = total_memory()
     if size is not None and num_bytes > size:
         raise ConfigurationError(
             f"storage: {_shown(num_bytes)} are needed, this machine has {_shown(size)}; use {_SMALLER}"
@@ -111,13 +112,6 @@ def _check_shared(num_bytes: int) -> None:
             f"transport: {_shown(num_bytes)} of shared memory are needed, and {_SHARED} has {_shown(free)} left; use "
             f"transport=thread, a larger {_SHARED} (docker run --shm-size), or {_SMALLER}"
         )
-
-
-def _size_of_machine() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def _first_line(error: Exception) -> str:

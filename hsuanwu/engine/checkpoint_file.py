@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hsuanwu.common.errors import ConfigurationError, file_named, one_line
+from hsuanwu.common.machine import free_memory
 from hsuanwu.engine.foreign_files import check_inside
 from hsuanwu.engine.run_folder import RunFolder, replaced
 
@@ -23,6 +24,7 @@ FORMAT = 1
 
 _DIGEST = re.compile(r"([0-9a-f]{64})  (checkpoints/[\w.-]+)")
 _MOST_BYTES_OF_PICKLE = 1 << 24
+_MOST_BYTES_OF_DIGESTS = 1 << 26
 _MOST_DEPTH = 10
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "steps": int,
@@ -66,7 +68,7 @@ def write_checkpoint(folder: RunFolder, name: str, state: Mapping[str, Any], lea
 def read_checkpoint(folder: RunFolder, name: str) -> dict[str, Any]:
     """Return what ``checkpoints/<name>`` holds, on the CPU.
 
-    No code of the file's runs, and it takes no more memory than it is large.
+    No code of the file's runs, and it takes no more memory than twice its size, which must be free.
 
     Raises:
         DamagedCheckpointError: if it is not what was written: torn, of another digest, or of other content.
@@ -75,8 +77,7 @@ def read_checkpoint(folder: RunFolder, name: str) -> dict[str, Any]:
     path = folder.checkpoints / name
     check_inside(folder.path, path)
     try:
-        data = path.read_bytes()
-        _check_archive(path, data)
+        data = _read_archive(path)
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except ConfigurationError:
         raise
@@ -102,8 +103,8 @@ def recorded_digests(folder: RunFolder) -> dict[str, list[str]]:
     check_inside(folder.path, folder.digests)
     if not folder.digests.is_file():
         return found
-    with file_named(folder.digests):
-        text = folder.digests.read_text("ascii", errors="replace")
+    with file_named(folder.digests), folder.digests.open(encoding="ascii", errors="replace") as file:
+        text = file.read(_MOST_BYTES_OF_DIGESTS)
     for line in text.splitlines():
         if match := _DIGEST.fullmatch(line):
             found.setdefault(match[2].partition("/")[2], []).append(match[1])
@@ -123,18 +124,30 @@ def _digest(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _check_archive(path: Path, data: bytes) -> None:
-    """Check that a file is an archive as torch writes it: nothing compressed, all sums of its own right."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = archive.infolist()
-        if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
-            raise DamagedCheckpointError(f"{path}: is no checkpoint ({packed[0]!r:.80} is compressed)")
-        if [x for x in entries if x.filename.endswith(".pkl") and x.file_size > _MOST_BYTES_OF_PICKLE]:
-            raise DamagedCheckpointError(f"{path}: is no checkpoint (its index is too large)")
-        if sum(entry.file_size for entry in entries) > len(data):
-            raise DamagedCheckpointError(f"{path}: is no checkpoint (its parts are larger than the file)")
-        if (torn := archive.testzip()) is not None:
-            raise DamagedCheckpointError(f"{path}: is damaged (the sum of {torn!r:.80} is wrong)")
+def _read_archive(path: Path) -> bytes:
+    """Return a file's bytes; little is read before it is known for an archive as torch writes it."""
+    with path.open("rb") as file:
+        size, free = path.stat().st_size, free_memory()
+        if free is not None and 2 * size > free:
+            raise DamagedCheckpointError(
+                f"{path}: cannot be read (it has {size:,} bytes, and {free:,} of memory are free)"
+            )
+        with zipfile.ZipFile(file) as archive:
+            _check_entries(path, archive.infolist(), size)
+            if (torn := archive.testzip()) is not None:
+                raise DamagedCheckpointError(f"{path}: is damaged (the sum of {torn!r:.80} is wrong)")
+        file.seek(0)
+        return file.read()
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
+    """Check what an archive of ``size`` bytes says of its parts: nothing compressed, nothing larger than it can be."""
+    if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
+        raise DamagedCheckpointError(f"{path}: is no checkpoint ({packed[0]!r:.80} is compressed)")
+    if [x for x in entries if x.filename.endswith(".pkl") and x.file_size > _MOST_BYTES_OF_PICKLE]:
+        raise DamagedCheckpointError(f"{path}: is no checkpoint (its index is too large)")
+    if sum(entry.file_size for entry in entries) > size:
+        raise DamagedCheckpointError(f"{path}: is no checkpoint (its parts are larger than the file)")
 
 
 def _wrong_content(state: Any, size: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hsuanwu.common.errors import ConfigurationError, one_line
+from hsuanwu.common.errors import ConfigurationError, file_named, one_line
 
 _MOST_BYTES = 1 << 20
 _MOST_DEPTH = 40
@@ -55,6 +56,34 @@ def read_text(folder: Path, path: Path, key: str = "run_dir") -> str:
         raise ConfigurationError(f"{key}: {path} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{key}: {path} is no text ({one_line(error)})") from error
+
+
+def read_lines(path: Path, key: str = "run_dir") -> Iterator[str]:
+    """Yield the lines of a file of a run folder, with their ends, one at a time: the file may be larger than memory.
+
+    The last one has no end if whoever wrote it was killed; only that one may be no text. Lines that Windows ended are
+    as any others.
+
+    Raises:
+        ConfigurationError: if a line is no text, or has more than a megabyte; it names the line.
+        OSError: if the file cannot be read; it names the path.
+    """
+    with file_named(path), path.open("rb") as file:
+        for number in itertools.count(1):
+            line = file.readline(_MOST_BYTES)
+            if not line:
+                return
+            if len(line) == _MOST_BYTES and not line.endswith(b"\n"):
+                raise ConfigurationError(
+                    f"{key}: {path}, line {number}: has more than {_MOST_BYTES:,} bytes; remove it"
+                )
+            try:
+                text = line.decode("utf-8", "strict" if line.endswith(b"\n") else "replace")
+            except UnicodeDecodeError as error:
+                raise ConfigurationError(
+                    f"{key}: {path}, line {number}: is no text ({error.reason}); remove that line"
+                ) from error
+            yield text.replace("\r\n", "\n")
 
 
 def read_config(folder: Path, path: Path, key: str = "run_dir") -> DictConfig:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine.config import flat_values
+from hsuanwu.engine.foreign_files import read_text
 from hsuanwu.engine.run_folder import RunFolder, env_name
 
 _REPETITION = {"seed", "run_dir", "resume", "total_steps", "device", "compile"}
@@ -71,7 +72,7 @@ def _settings(folder: RunFolder) -> dict[str, str]:
 
 def _chosen_by_auto(folder: RunFolder) -> set[str]:
     try:
-        chosen: Any = json.loads(folder.calibration.read_text("utf-8"))["chosen"]
+        chosen: Any = json.loads(read_text(folder.path, folder.calibration))["chosen"]
         return {*chosen, "storage.slots_per_actor"}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()

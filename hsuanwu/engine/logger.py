@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, starmap, zip_longest
+from operator import eq
 from pathlib import Path
 
-from hsuanwu.common.errors import ConfigurationError, file_named
 from hsuanwu.engine.append_file import AppendFile
 from hsuanwu.engine.event_file import EventFile
+from hsuanwu.engine.foreign_files import read_lines
 from hsuanwu.engine.run_folder import RunFolder, replaced
 
 _HEAD = "step,episode_return,episode_length\n"
@@ -66,8 +68,8 @@ def longest_episode(folder: RunFolder) -> int:
     """Return the steps of the longest episode that a run has logged; 0 for none."""
     if not folder.episodes.exists():
         return 0
-    with file_named(folder.episodes), folder.episodes.open(encoding="utf-8", errors="replace") as rows:
-        return max((int(row.rpartition(",")[2]) for row in rows if _ROW.fullmatch(row)), default=0)
+    rows = read_lines(folder.episodes)
+    return max((int(row.rpartition(",")[2]) for row in rows if _ROW.fullmatch(row)), default=0)
 
 
 def _json_value(value: float | None) -> float | None:
@@ -82,22 +84,17 @@ def _truncate(folder: RunFolder, from_step: int) -> None:
 
 def _keep(path: Path, is_kept: Callable[[str], bool], head: str = "") -> None:
     """Drop lines of a file, which is whole at any time: the old one or the new one."""
-    text = _text(path) if path.exists() else ""
-    kept = head + "".join(line for line in text.splitlines(keepends=True) if is_kept(line))
-    if kept != text:
-        with replaced(path) as partial:
-            partial.write_text(kept, "utf-8")
 
+    def lines() -> Iterator[str]:
+        return read_lines(path) if path.exists() else iter(())
 
-def _text(path: Path) -> str:
-    try:
-        with file_named(path):
-            return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        raise ConfigurationError(
-            f"run_dir: {path}, line {number}: is no text ({error.reason}); remove that line"
-        ) from error
+    def kept() -> Iterator[str]:
+        return chain([head] if head else [], filter(is_kept, lines()))
+
+    if all(starmap(eq, zip_longest(lines(), kept()))):
+        return
+    with replaced(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(kept())
 
 
 def _step_of(line: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hsuanwu.common.errors import ConfigurationError, file_named, warn_of_run
+from hsuanwu.common.errors import ConfigurationError, warn_of_run
+from hsuanwu.engine.foreign_files import read_lines
 from hsuanwu.engine.grouping import groups_of
 from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
@@ -23,6 +25,7 @@ Curve = tuple[Array, Array]
 """Environment steps and the episode returns seen there, ``[N]`` each; steps increase strictly."""
 
 _LARGEST, _SAME_LENGTH = 1e300, 0.2
+_MOST_BYTES = 1 << 30
 _GRID_POINTS = 200
 _BAND = "95% confidence (bootstrap)"
 _SMOOTHING_FRACTION = 0.05
@@ -117,11 +120,11 @@ def _read_curve(run_dir: Path) -> Curve:
     path = run_dir / "metrics.jsonl"
     if not path.is_file():
         raise ConfigurationError(f"RUN_DIR: {run_dir} holds no metrics.jsonl; name the folder of a training run")
-    with file_named(path):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    steps: list[float] = []
-    returns: list[float] = []
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    RunFolder(run_dir).check_links("RUN_DIR")
+    if (size := path.stat().st_size) > _MOST_BYTES:
+        raise ConfigurationError(f"RUN_DIR: {path} has {size:,} bytes; no more than {_MOST_BYTES:,} are drawn")
+    steps, returns = array("d"), array("d")
+    for number, line in enumerate(read_lines(path, "RUN_DIR"), start=1):
         point = _read_point(line, f"RUN_DIR: {path}, line {number}")
         if point is None:
             continue

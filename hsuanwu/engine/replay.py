@@ -90,7 +90,7 @@ def load_agent(
     """
     if not folder.config.exists():
         raise ConfigurationError(f"RUN_DIR: {folder.path} holds no config.yaml; name the folder of a run")
-    folder.check_links()
+    folder.check_links("RUN_DIR")
     saved = folder.load_config()
     if not trust:
         check_trusted(folder, saved, "RUN_DIR")

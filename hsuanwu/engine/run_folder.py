@@ -75,15 +75,15 @@ class RunFolder:
             if path.suffix == ".partial":
                 path.unlink(missing_ok=True)
 
-    def check_links(self) -> None:
-        """Check that all of it lies in the folder.
+    def check_links(self, key: str = "run_dir") -> None:
+        """Check that all of it lies in the folder; ``key`` is what named it, for the message.
 
         Raises:
             ConfigurationError: if a link leads out of it, or a file is a pipe, a socket or a device.
         """
-        check_inside(self.path.absolute(), self.checkpoints)
+        check_inside(self.path.absolute(), self.checkpoints, key)
         for path in self.files():
-            check_inside(self.path.absolute(), path)
+            check_inside(self.path.absolute(), path, key)
 
 
 def run_named(path: Path) -> tuple[RunFolder, str | None]:

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from hsuanwu.common.errors import RunWarning
-from hsuanwu.engine.logger import Logger
+from hsuanwu.common.errors import ConfigurationError, RunWarning
+from hsuanwu.engine.logger import Logger, longest_episode
 from hsuanwu.engine.run_folder import RunFolder
 from tests.waiting import PATIENCE
 
@@ -76,12 +77,14 @@ def test_nothing_is_lost_on_a_full_disk(folder, monkeypatch):
     folder.metrics.write_text('{"step": 10}\n' * 9 + '{"step": 1')
     before = folder.metrics.read_text()
 
-    def fails(path, text, encoding):
-        with path.open("w") as file:
-            file.write(text[:20])
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(io.StringIO):
+        def writelines(self, lines):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pathlib.Path, "write_text", fails)
+    opened = pathlib.Path.open
+    monkeypatch.setattr(
+        pathlib.Path, "open", lambda path, *args, **kwargs: Full() if "w" in args else opened(path, *args, **kwargs)
+    )
     with pytest.raises(OSError, match=r"No space left on device: '.*metrics.jsonl'"):
         Logger(folder, 20)
     assert folder.metrics.read_text() == before
@@ -99,6 +102,37 @@ def test_an_empty_file_gets_its_head(folder):
     folder.episodes.write_text("")
     Logger(folder, 20).close()
     assert rows_of(folder) == [HEAD]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "episodes.csv"])
+def test_a_file_that_is_no_log_is_refused_without_reading_all_of_it(folder, name):
+    """A file with a hole of a terabyte takes no room on the disk, and must take none in memory."""
+    path = folder.path / name
+    with path.open("wb") as file:
+        file.write(b"5,1,2\n")
+        file.truncate(1 << 40)
+    with pytest.raises(
+        ConfigurationError, match=rf"run_dir: .*{name}, line 2: has more than 1,048,576 bytes"
+    ) as caught:
+        Logger(folder, 20)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="line 2") if name == "episodes.csv" else nullcontext():
+        longest_episode(folder)
+
+
+def test_lines_that_windows_has_ended_are_lines(folder):
+    folder.metrics.write_bytes(b'{"step": 10}\r\n{"step": 30}\r\n')
+    folder.episodes.write_bytes(f"{HEAD}\r\n5,1,2\r\n".encode())
+    assert longest_episode(folder) == 2
+    Logger(folder, 20).close()
+    assert folder.metrics.read_text() == '{"step": 10}\n'
+    assert rows_of(folder) == [HEAD, "5,1,2"]
+
+
+def test_a_last_line_torn_within_a_character_is_dropped(folder):
+    folder.metrics.write_bytes(b'{"step": 10}\n' + '{"name": "é'.encode()[:-1])
+    Logger(folder, 20).close()
+    assert folder.metrics.read_text() == '{"step": 10}\n'
 
 
 def events_in(path):

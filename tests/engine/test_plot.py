@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -262,4 +264,50 @@ def test_absurd_lines_are_told_with_their_number(tmp_path, line):
     with (run / "metrics.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(ConfigurationError, match=r"metrics.jsonl, line 3: "):
+        plot.learning_curve([run], tmp_path / "curve.png")
+
+
+def elsewhere(path):
+    """Put a file outside of its run folder, and a link in its place."""
+    path.symlink_to(path.rename(path.parent.parent / "outside"))
+
+
+def a_pipe(path):
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+
+
+def endless(path):
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+
+
+def one_line(path):
+    with path.open("ab") as file:
+        file.truncate(1 << 29)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (elsewhere, "is a link to .*outside, outside of the run folder"),
+        (a_pipe, "holds no metrics.jsonl"),
+        (endless, "has 1,099,511,627,776 bytes; no more than 1,073,741,824 are drawn"),
+        (one_line, "line 3: has more than 1,048,576 bytes"),
+    ],
+)
+def test_the_curve_of_a_stranger_takes_no_time_and_no_memory(tmp_path, damage, message):
+    run = write_run(tmp_path / "a", rows_of([1, 2], [1.0, 2.0]))
+    damage(run / "metrics.jsonl")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigurationError, match=f"RUN_DIR: .*{message}"):
+        plot.learning_curve([run], tmp_path / "curve.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_nor_does_a_pipe_that_nothing_writes_to_hold_up_a_picture(tmp_path):
+    run = write_run(tmp_path / "a", rows_of([1, 2], [1.0, 2.0]))
+    (run / "config.yaml").write_text("seed: 1")
+    a_pipe(run / "calibration.json")
+    with pytest.raises(ConfigurationError, match="RUN_DIR: .*calibration.json is neither a file nor a folder"):
         plot.learning_curve([run], tmp_path / "curve.png")

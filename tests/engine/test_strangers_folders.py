@@ -66,6 +66,13 @@ def linked(folder, name):
     target.symlink_to(outside / target.name)
 
 
+def endless(*paths):
+    """Give files a hole of a terabyte: they take no room on the disk."""
+    for path in paths:
+        with path.open("ab") as file:
+            file.truncate(1 << 40)
+
+
 def piped(folder, path):
     path.unlink(missing_ok=True)
     os.mkfifo(path)
@@ -109,6 +116,8 @@ MALICIOUS = {
     "checkpoints elsewhere": lambda f: linked(f, "checkpoints"),
     "configuration elsewhere": lambda f: linked(f, "config.yaml"),
     "a checkpoint that is a pipe": lambda f: piped(f, list_checkpoints(f)[-1]),
+    "checkpoints without an end": lambda f: endless(*list_checkpoints(f)),
+    "configuration without an end": lambda f: endless(f.config),
     "pickle": pickled,
     "signature of another": lambda f: (with_config(f, env__id="evil:Env-v0"), f.signature.write_text("0" * 64)),
     "signature that is a pipe": lambda f: (with_config(f, env__id="evil:Env-v0"), piped(f, f.signature)),
@@ -125,6 +134,20 @@ def test_no_code_of_a_stranger_runs(strangers, kind, recwarn):
     assert not os.path.exists("it_ran")
     assert "evil" not in sys.modules
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_digests_without_an_end_are_read_as_far_as_any_run_would_write_them(strangers):
+    endless(strangers.digests)
+    assert evaluate_run(strangers.path, 1, 0)["episodes"] == 1
+
+
+def test_a_checkpoint_that_does_not_fit_into_memory_is_not_read(strangers, monkeypatch):
+    size = list_checkpoints(strangers)[-1].stat().st_size
+    monkeypatch.setattr("hsuanwu.engine.checkpoint_file.free_memory", lambda: 2 * size - 1)
+    with pytest.raises(ConfigurationError, match=rf"cannot be read \(it has {size:,} bytes, and {2 * size - 1:,} of"):
+        evaluate_run(strangers.path, 1, 0)
+    monkeypatch.setattr("hsuanwu.engine.checkpoint_file.free_memory", lambda: 2 * size)
+    assert evaluate_run(strangers.path, 1, 0)["episodes"] == 1
 
 
 @pytest.mark.parametrize("kind", ["factory", "nested target", "checkpoints elsewhere", "wrapper"])
