@@ -47,6 +47,18 @@ class GaussianHead(nn.Module):
         return torch.cat([mean, log_std], -1)
 
 
+def _check_log_std(init: float, low: float, high: float) -> None:
+    for name, value in {"max_log_std": high, "min_log_std": low, "init_log_std": init}.items():
+        if math.isnan(value):
+            raise ConfigurationError(f"distribution.{name}: found {value}; use a number")
+    if low > high:
+        raise ConfigurationError(f"distribution.min_log_std: found {low}; use a number up to max_log_std {high}")
+    if not low <= init <= high:
+        raise ConfigurationError(
+            f"distribution.init_log_std: found {init}; use a number from min_log_std {low} to max_log_std {high}"
+        )
+
+
 class Gaussian(Distribution, ABC):
     """Families over ``u ~ Normal(mean, exp(log_std))``, one number at a time; ``params`` are ``mean, log_std``.
 
@@ -59,7 +71,7 @@ class Gaussian(Distribution, ABC):
         max_log_std: what is greater counts as this.
 
     Raises:
-        ConfigurationError: if the space is no Box of floats, or ``init_log_std`` is out of its limits.
+        ConfigurationError: if the space is no Box of floats, a number is NaN, or ``init_log_std`` is out of its limits.
     """
 
     _bound_units: BoundUnits
@@ -78,11 +90,7 @@ class Gaussian(Distribution, ABC):
         if not isinstance(space, Box) or space.dtype.kind != "f" or 0 in space.shape:
             raise misfit(name, "a Box action_space of floats, at least one", space)
         self.action_space: Box = space
-        if not min_log_std <= init_log_std <= max_log_std:
-            raise ConfigurationError(
-                f"distribution.init_log_std: found {init_log_std}; use a number from min_log_std {min_log_std} "
-                f"to max_log_std {max_log_std}"
-            )
+        _check_log_std(init_log_std, min_log_std, max_log_std)
         self._num_dims = math.prod(space.shape)
         self.num_params = checked_size(2 * self._num_dims, space)
         self.init_log_std, self._state_dependent_std = init_log_std, state_dependent_std

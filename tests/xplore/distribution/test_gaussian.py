@@ -197,6 +197,15 @@ def test_limits_of_log_std(family):
     assert (distribution.kl(params, clamped) == 0).all()
     with pytest.raises(ConfigurationError, match=r"distribution.init_log_std: found 1.0; use .* -1.0 .* 0.5$"):
         family(SPACE, init_log_std=1.0, min_log_std=-1.0, max_log_std=0.5)
+    with pytest.raises(ConfigurationError, match=r"distribution.min_log_std: found 1.0; use .* up to max_log_std 0.5$"):
+        family(SPACE, min_log_std=1.0, max_log_std=0.5)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["init_log_std", "min_log_std", "max_log_std"])
+def test_the_one_that_is_no_number_is_named(family, name):
+    with pytest.raises(ConfigurationError, match=rf"^distribution.{name}: found nan; use a number$"):
+        family(SPACE, **{name: np.nan})
 
 
 @pytest.mark.parametrize(
