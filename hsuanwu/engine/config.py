@@ -27,7 +27,7 @@ import hsuanwu.xplore.augmentation
 import hsuanwu.xplore.distribution  # noqa: F401  every room enters its modules in the registry
 from hsuanwu.common.errors import ConfigurationError, one_line
 from hsuanwu.common.registry import KINDS, options
-from hsuanwu.engine.signatures import constructor_parameters, wiring_names
+from hsuanwu.engine.signatures import constructor_parameters, plain_entries, wiring_names
 
 PLUGIN_GROUP = "hsuanwu.plugins"
 """Entry points of this group are loaded before groups are made: modules of strangers register themselves."""
@@ -227,9 +227,8 @@ def _config_type(hint: Any) -> Any:
         return inner[0] | None if is_optional else inner[0]
     if hint in (int, float, bool, str):
         return hint
-    items = set(arguments) - {Ellipsis}
-    if origin in (tuple, list) and len(items) == 1 and items <= {int, float, bool, str}:
-        return list[items.pop()]  # type: ignore[misc]
+    if (entry := plain_entries(hint)) is not None:
+        return list[entry]  # type: ignore[valid-type]
     if origin is dict:
         return dict[str, Any]
     return Any

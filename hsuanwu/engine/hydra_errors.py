@@ -27,9 +27,11 @@ _NO_AUTO = re.compile(r"Value '(.*)' of type '\w+' is incompatible with type hin
 _NO_STRING = re.compile(r"Cannot convert '\w+' to string: '(.*)'", re.DOTALL)
 _NO_BOOLEAN = re.compile(r"Value '(.*)' is not a valid bool", re.DOTALL)
 _NOT_OPTIONAL = re.compile(r"field '\S+' is not Optional")
+_NO_ENTRY = re.compile(r"Invalid type assigned: NoneType is not a subclass of (\w+)\.")
 _NOT_A_DICT = re.compile(r"Cannot assign (\w+) to Dict")
 _FULL_KEY = re.compile(r"full_key: (\S+)")
 _TYPES_OR_AUTO = {"int": "a whole number of 1 or more, or auto", "bool": "true, false or auto"}
+_ENTRIES = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a word"}
 _TYPES = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -87,6 +89,8 @@ def _explain_value(text: str) -> str | None:
         return f"found {found[1]!r}; use a word"
     if found := _NO_BOOLEAN.search(text):
         return f"found {found[1]!r}; use true or false"
+    if found := _NO_ENTRY.search(text):
+        return f"found null; use {_ENTRIES.get(found[1], found[1])}"
     if _NOT_OPTIONAL.search(text):
         return "found null; leave it out for its default"
     if found := _NOT_A_LIST.search(text):

@@ -47,6 +47,16 @@ def is_mapping(hint: Any) -> bool:
     return {typing.get_origin(part) or part for part in parts} - {types.NoneType} == {dict}
 
 
+def plain_entries(hint: Any) -> type | None:
+    """Return the type of the entries of a list or a tuple of plain values of one type; None for other annotations."""
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for part in parts:
+        entries = set(typing.get_args(part)) - {Ellipsis}
+        if typing.get_origin(part) in (tuple, list) and len(entries) == 1 and entries <= {int, float, bool, str}:
+            return entries.pop()
+    return None
+
+
 def _constructors(cls: type) -> Iterator[tuple[type, Sequence[inspect.Parameter]]]:
     """Yield a class and its constructor's parameters, and those of its parents as long as keywords are passed on."""
     for parent in cls.__mro__[:-1]:
