@@ -375,13 +375,13 @@ def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> 
             raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
         if name in parameters and is_mapping(parameters[name].annotation) and not _is_dict_or_none(section, name):
             raise ConfigurationError(f"{key}: found {section[name]}; use a mapping, {{name: value}} for example")
-        if name in parameters and plain_entries(parameters[name].annotation) and isinstance(section.get(name), ListConfig):
-            _check_entries(section[name], key)
+        if name in parameters and plain_entries(parameters[name].annotation):
+            _check_entries(section.get(name), key)
 
 
-def _check_entries(values: ListConfig, key: str) -> None:
+def _check_entries(values: Any, key: str) -> None:
     """Check that a list of plain values holds no nest: omegaconf converts the entries, and lets nests through."""
-    for index, value in enumerate(values):
+    for index, value in enumerate(values if isinstance(values, ListConfig) else ()):
         if isinstance(value, (ListConfig, DictConfig)):
             raise ConfigurationError(f"{key}[{index}]: found {value}; a single value was expected")
 

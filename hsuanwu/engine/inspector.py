@@ -101,9 +101,9 @@ class Inspector:
             if bounds is None:
                 continue
             rows: Array = tensor.numpy()[1:]  # the first row was the last one of the slot before
-            outside = bounds.outside(rows)
-            if not outside.any():
+            if not bounds.are_left(rows):
                 continue
+            outside = (rows < bounds.low) | (rows > bounds.high)
             if not self.num_outside:
                 self._lines.append(bounds.line(rows, outside, slot.actor))
             self.num_outside += int(outside.reshape(*rows.shape[:2], -1).any(-1).sum())
@@ -130,16 +130,20 @@ class _Bounds:
     key: str
     low: Array
     high: Array
-    _tiled: dict[tuple[int, ...], tuple[Array, Array]] = field(default_factory=dict)
+    _tiled: dict[int, tuple[Array, Array]] = field(default_factory=dict)
 
-    def outside(self, rows: Array) -> Array:
-        """Return which numbers of ``[T, B, *shape]`` are not between the bounds."""
-        if rows.shape not in self._tiled:
+    def are_left(self, rows: Array) -> bool:
+        """Return whether a number of ``[T, B, *shape]`` is not between the bounds; they are finite.
+
+        Every slot is looked at, and its memory is another processor's until now: it is read once for the least and
+        once for the greatest numbers over T, and only those are compared.
+        """
+        if rows.shape[1] not in self._tiled:
             # bounds that differ are laid out in full: to broadcast a few numbers at a time takes ten times as long
-            self._tiled[rows.shape] = (_tiled(self.low, rows.shape), _tiled(self.high, rows.shape))
-        low, high = self._tiled[rows.shape]
-        outside: Array = (rows < low) | (rows > high)
-        return outside
+            self._tiled[rows.shape[1]] = (_tiled(self.low, rows.shape[1:]), _tiled(self.high, rows.shape[1:]))
+        low, high = self._tiled[rows.shape[1]]
+        is_below = np.minimum.reduce(rows, 0) < low
+        return bool(np.count_nonzero(is_below) or np.count_nonzero(np.maximum.reduce(rows, 0) > high))
 
     def line(self, rows: Array, outside: Array, actor: int) -> str:
         """Return the line for the first number that is outside."""
