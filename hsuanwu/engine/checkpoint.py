@@ -29,6 +29,8 @@ BEST = "best.pt"
 """Name of the checkpoint whose policy did best in the evaluations of a run."""
 
 _KEEP = 3
+_LARGE = 1e6
+"""Size that no weight has that is learnt; statistics of observations, which are no weights, may be larger."""
 _NAME = re.compile(r"step_(\d+)\.pt")
 
 
@@ -90,6 +92,12 @@ def _state(learner: Learner, clock: Clock, wall_seconds: float) -> dict[str, Any
         raise FloatingPointError(
             f"the weights are not finite after {clock.updates} updates, and are not saved; lower learner.lr or "
             "learner.max_grad_norm, and go on from the checkpoint before with resume=true"
+        )
+    largest = max((float(x.detach().abs().max()) for x in learner.learner.parameters() if x.numel()), default=0.0)
+    if largest > _LARGE:
+        warn_of_run(
+            f"weights of the policy are larger than {_LARGE:g}, as in a run that has diverged; lower learner.lr or "
+            "learner.max_grad_norm"
         )
     return {
         "steps": clock.steps,

@@ -212,6 +212,27 @@ def test_weights_that_are_not_finite_are_not_saved(composed, tmp_path, value):
     assert list_checkpoints(RunFolder(tmp_path / "run")) == before
 
 
+@pytest.mark.parametrize(("value", "is_warned"), [(9e5, False), (-1.1e6, True), (1e30, True)])
+def test_weights_of_a_run_that_has_diverged_are_saved_with_a_warning(composed, recwarn, value, is_warned):
+    trainer = DistributedTrainer(composed("total_steps=400"))
+    trainer.train()
+    with torch.no_grad():
+        trainer.agent.learner.learner.critic.weight[0, 0] = value
+    trainer.save()
+    lines = [str(warning.message) for warning in recwarn if "diverged" in str(warning.message)]
+    assert lines == ["weights of the policy are larger than 1e+06, as in a run that has diverged; lower learner.lr or "
+                     "learner.max_grad_norm"] * is_warned  # fmt: skip
+
+
+def test_large_statistics_are_no_weights(composed, recwarn):
+    trainer = DistributedTrainer(composed("total_steps=400", "normalize_observation=true"))
+    trainer.train()
+    for buffer in trainer.agent.learner.learner.buffers():
+        buffer.fill_(1e12)
+    trainer.save()
+    assert not [warning for warning in recwarn if "diverged" in str(warning.message)]
+
+
 def test_a_run_whose_weights_overflow_says_why_and_keeps_the_checkpoint_before(composed, tmp_path):
     """The gradient is finite, and a step of a huge learning rate is not."""
     DistributedTrainer(composed("total_steps=400")).train()
