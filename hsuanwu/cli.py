@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,17 @@ def train() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us, not a printed traceback
     trust, arguments = _TRUST in sys.argv, [x for x in sys.argv[1:] if x != _TRUST]
     sys.argv[1:] = sorted(arguments, key=lambda x: x not in _MULTIRUN)  # argparse wants flags before overrides
-    run_command(lambda: _compose_and_train(trust), f"; {_GO_ON}")
+    run_command(lambda: _compose_and_train(trust), f"; {_GO_ON}", _paths_of(arguments))
+
+
+def _paths_of(arguments: Sequence[str]) -> list[str]:
+    """Return the paths that ``hsuanwu-train`` is given; ``runs`` is where it writes otherwise."""
+    folders = [x.partition("=")[2].strip("'\"") for x in arguments if x.lstrip("+").startswith("run_dir=")]
+    found = folders if folders and not set(_MULTIRUN) & set(arguments) else [*folders, "runs"]  # Hydra writes there
+    for flag, value in pairwise([*arguments, ""]):
+        if flag.partition("=")[0] in ("--config-dir", "-cd"):
+            found.append(flag.partition("=")[2] or value)
+    return found
 
 
 def check() -> None:
@@ -85,7 +96,7 @@ def evaluate() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(_TRUST, action="store_true", help="run the code that a stranger's run names")
     arguments = parser.parse_args()
-    run_command(lambda: _evaluate(arguments))
+    run_command(lambda: _evaluate(arguments), paths=[arguments.run_dir, *filter(None, [arguments.video])])
 
 
 def plot() -> None:
@@ -102,7 +113,7 @@ def plot() -> None:
         learning_curve(arguments.run_dirs, arguments.output)
         print(arguments.output)
 
-    run_command(draw)
+    run_command(draw, paths=[*arguments.run_dirs, arguments.output])
 
 
 def _tell_version() -> None:

@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, show_warnings
@@ -57,13 +58,19 @@ swept_failures: list[int] = []
 """Exit statuses of the jobs that failed: a sweeper may count failures, and go on."""
 
 
-def run_command(command: Callable[[], Any], how_to_go_on: str = "") -> None:
-    """Run a command; an error that the user can fix is printed as one line on standard error, with exit status 2."""
+def run_command(command: Callable[[], Any], how_to_go_on: str = "", paths: Sequence[str | Path] = ()) -> None:
+    """Run a command; an error that the user can fix is printed as one line on standard error, with exit status 2.
+
+    Args:
+        command: what is run.
+        how_to_go_on: what an interrupted one adds to its line.
+        paths: those that it reads or writes. If all are absolute, it runs although the current folder is gone.
+    """
     accept_threads()
     status: Any = 0
     try:
         with command_settings():
-            _run_or_exit(command, how_to_go_on)
+            _run_or_exit(command, how_to_go_on, paths)
     except SystemExit as error:
         status = error.code
         raise
@@ -88,10 +95,10 @@ def command_settings(also: Collection[int] = ()) -> Iterator[None]:
         show_warnings(None)
 
 
-def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
+def _run_or_exit(command: Callable[[], Any], how_to_go_on: str, paths: Sequence[str | Path]) -> None:
     try:
         try:
-            _check_folder()  # before torch is imported, which ends the process without one
+            _check_folder(paths)  # before torch is imported, which ends the process without one
             command()
             flush_streams()
         except JobFailedError as failure:
@@ -110,11 +117,18 @@ def _run_or_exit(command: Callable[[], Any], how_to_go_on: str) -> None:
         _exit(*verdict)
 
 
-def _check_folder() -> None:
+def _check_folder(paths: Sequence[str | Path]) -> None:
+    """Check that the current folder is there, or is not needed: then the root takes its place."""
     try:
         os.getcwd()
     except OSError as error:
-        raise ConfigurationError("the current folder is gone; change to one that is there") from error
+        relative = [str(path) for path in paths if not os.path.isabs(path)]
+        if relative:
+            raise ConfigurationError(
+                f"the current folder is gone, and {relative[0]} is to be in it; change to another one, or write it "
+                "from the root"
+            ) from error
+        os.chdir("/")
 
 
 def verdict_of(error: Exception) -> tuple[str, int] | None:

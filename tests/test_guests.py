@@ -200,17 +200,44 @@ def test_signals_end_what_was_forked_and_then_the_run(tmp_path):
     assert done.stdout.split() == ["True", str(-signal.SIGTERM)] and done.stderr == ""
 
 
-def test_a_folder_that_is_gone_is_one_line(tmp_path):
-    for name in ("train", "evaluate", "plot", "check"):
-        gone = tmp_path / name
-        gone.mkdir()
-        code = (
-            f"import os, sys; os.rmdir({str(gone)!r}); sys.argv[1:] = ['r']; from hsuanwu.cli import {name}; {name}()"
-        )
-        done = subprocess.run([sys.executable, "-c", code], cwd=gone, capture_output=True, text=True, timeout=PATIENCE)
-        assert (
-            done.returncode == 2 and done.stderr == "error: the current folder is gone; change to one that is there\n"
-        )
+def without_a_folder(folder, command, *arguments):
+    """Run a command whose current folder is removed before it begins."""
+    folder.mkdir()
+    code = f"import os, sys; os.rmdir({str(folder)!r}); sys.argv[1:] = {list(map(str, arguments))!r}"
+    code += f"; from hsuanwu.cli import {command}; {command}()"
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "named"),
+    [
+        ("train", ["seed=1"], "runs"),
+        ("train", ["run_dir=r"], "r"),
+        ("train", ["-m", "run_dir=/tmp/r", "seed=1,2"], "runs"),
+        ("train", ["run_dir=/tmp/r", "--config-dir", "conf"], "conf"),
+        ("evaluate", ["r"], "r"),
+        ("evaluate", ["/tmp/r", "--video", "v"], "v"),
+        ("plot", ["/tmp/r"], "learning_curve.png"),
+    ],
+)
+def test_a_folder_that_is_gone_is_one_line(tmp_path, command, arguments, named):
+    done = without_a_folder(tmp_path / "gone", command, *arguments)
+    assert done.returncode == 2 and done.stderr == (
+        f"error: the current folder is gone, and {named} is to be in it; change to another one, or write it from the "
+        "root\n"
+    )
+
+
+def test_with_absolute_paths_no_current_folder_is_needed(tmp_path):
+    run, gone = tmp_path / "run", tmp_path / "gone"
+    small = [x for x in SMALL if not x.startswith(("run_dir", "env"))]
+    trained = without_a_folder(gone, "train", *small, f"run_dir={run}", "transport=process")
+    assert (trained.returncode, trained.stderr) == (0, "") and (run / "learning_curve.png").exists()
+    evaluated = without_a_folder(gone, "evaluate", run, "--episodes", "1")
+    assert (evaluated.returncode, evaluated.stderr) == (0, "")
+    drawn = without_a_folder(gone, "plot", run, "-o", tmp_path / "curve.png")
+    assert (drawn.returncode, drawn.stderr) == (0, "") and (tmp_path / "curve.png").exists()
+    assert without_a_folder(gone, "check", "env=cartpole").returncode == 0
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "2>/dev/full", ">/dev/full"])

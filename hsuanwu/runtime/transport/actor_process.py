@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import gc
+import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,9 @@ from hsuanwu.runtime.weights import WeightBoard, Weights
 
 STOP = None
 """The message that ends an actor."""
+
+_ORDERLY_SECONDS = 5.0
+"""What an actor has to end by itself once the learner is gone."""
 
 PIPE_CLOSED = 71
 """Exit status of an actor whose own end of the pipe was closed by somebody's code in its process."""
@@ -126,6 +132,7 @@ def run_process(
     """
     gc.freeze()  # what came with the fork is never garbage, and a look at it would copy it
     _ignore_signals()
+    _outlive_nobody()
     _send_warnings(pipe)
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -145,6 +152,21 @@ def run_process(
     finally:
         with suppress(OSError):
             pipe.close()
+
+
+def _outlive_nobody() -> None:
+    """Let this process end soon after the learner's, also where an environment hangs and would never hear of it."""
+    learner = multiprocessing.parent_process()
+    if learner is not None:
+        threading.Thread(target=_end_after, args=(learner.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    if hasattr(signal, "pthread_sigmask"):  # signals are for the environment's thread
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    wait([sentinel])
+    time.sleep(_ORDERLY_SECONDS)  # what does not hang closes its environments meanwhile
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _ignore_signals() -> None:
