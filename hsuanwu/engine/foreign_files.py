@@ -16,6 +16,26 @@ from hsuanwu.common.errors import ConfigurationError, file_named, one_line
 
 _MOST_BYTES = 1 << 20
 _MOST_DEPTH = 40
+_MOST_SHOWN = 200
+
+
+def check_usable(path: Path, key: str = "run_dir") -> None:
+    """Check that a path may lead to a folder, whether that is there or not.
+
+    Raises:
+        ConfigurationError: if it goes through a file, has a name that is too long, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else one_line(error)
+        raise ConfigurationError(
+            f"{key}: {str(path)[:_MOST_SHOWN]} cannot be used ({reason}); choose another path"
+        ) from error
+    if stat.S_ISREG(mode) and path.suffix != ".pt":  # one of the checkpoints may stand for its run
+        raise ConfigurationError(f"{key}: {str(path)[:_MOST_SHOWN]} is no folder; choose another path")
 
 
 def check_inside(folder: Path, path: Path, key: str = "run_dir") -> None:

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hsuanwu.common.errors import ConfigurationError, warn_of_run
-from hsuanwu.engine.foreign_files import read_lines
+from hsuanwu.engine.foreign_files import check_usable, read_lines
 from hsuanwu.engine.grouping import groups_of
 from hsuanwu.engine.run_folder import RunFolder, env_name
 from hsuanwu.engine.statistics import Array, bootstrap_interval, interquartile_mean
@@ -90,6 +90,7 @@ def learning_curve(run_dirs: Sequence[Path], output: Path) -> None:
 
 def _runs_in(folder: Path) -> list[Path]:
     """Return the run folders in the folder of a sweep, in their order; a run's own folder as it is."""
+    check_usable(folder, "RUN_DIR")
     inside = [] if (folder / "metrics.jsonl").exists() else [path.parent for path in folder.glob("*/metrics.jsonl")]
     return sorted(inside, key=lambda path: (len(path.name), path.name)) or [folder]
 

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hsuanwu.common.errors import ConfigurationError, file_named
-from hsuanwu.engine.foreign_files import check_inside, read_config
+from hsuanwu.engine.foreign_files import check_inside, check_usable, read_config
 from hsuanwu.engine.run_lock import RunLock, check_not_in_use
 
 
@@ -91,7 +91,11 @@ def run_named(path: Path) -> tuple[RunFolder, str | None]:
 
     Returns:
         The folder, and the name of the checkpoint; None where none was named.
+
+    Raises:
+        ConfigurationError: if it cannot be a folder.
     """
+    check_usable(path, "RUN_DIR")
     parent = path.absolute().parent
     if path.suffix == ".pt" and parent.name == "checkpoints":
         return RunFolder(path.parent.parent), path.name
@@ -133,9 +137,8 @@ def check_run_folder(cfgs: DictConfig) -> None:
     """
     if cfgs.run_dir is None:
         return
-    path, folder = Path(cfgs.run_dir), RunFolder(Path(cfgs.run_dir))
-    if path.exists() and not path.is_dir():
-        raise ConfigurationError(f"run_dir: {cfgs.run_dir} is no folder; choose another path")
+    folder = RunFolder(Path(cfgs.run_dir))
+    check_usable(folder.path)
     folder.check_links()
     check_not_in_use(folder.lock)
     if cfgs.resume and not folder.config.exists():
@@ -161,6 +164,8 @@ def will_resume(cfgs: DictConfig, of_sweep: bool = False) -> bool:
     """
     if cfgs.resume and cfgs.run_dir is None:
         raise ConfigurationError(f"resume: found {cfgs.resume}, but run_dir=null; set run_dir to the folder of a run")
+    if cfgs.resume:
+        check_usable(Path(cfgs.run_dir))
     if cfgs.resume == "auto" or (cfgs.resume and of_sweep and Path(cfgs.run_dir).parent.is_dir()):
         return RunFolder(Path(cfgs.run_dir)).holds_run()
     return bool(cfgs.resume)

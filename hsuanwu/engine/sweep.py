@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from hsuanwu.common.errors import warn_of_run
 from hsuanwu.engine.append_file import AppendFile
 
 try:
@@ -49,10 +50,16 @@ def note_job(run_dir: str | None, result: str) -> None:
     hydra_config = HydraConfig.get()
     is_together = run_dir is not None and Path(run_dir).name == str(hydra_config.job.num)
     place = Path(run_dir or "").parent if is_together else Path(hydra_config.sweep.dir)
-    place.mkdir(parents=True, exist_ok=True)
-    table = place / "sweep.csv"
+    row = [str(hydra_config.job.num), run_dir or "", " ".join(hydra_config.overrides.task), result]
+    try:
+        _append(place / "sweep.csv", row)
+    except OSError as error:  # the job's own end is what counts
+        warn_of_run(f"{place / 'sweep.csv'}: cannot be written ({error.strerror})")
+
+
+def _append(table: Path, row: Sequence[str]) -> None:
+    table.parent.mkdir(parents=True, exist_ok=True)
     with _locked(table):  # jobs may end at the same time
-        row = [str(hydra_config.job.num), run_dir or "", " ".join(hydra_config.overrides.task), result]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([row] if table.stat().st_size else [_HEAD, row])
         file = AppendFile(table)

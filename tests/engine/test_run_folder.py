@@ -7,6 +7,7 @@ import pytest
 
 from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.engine import DistributedTrainer
+from hsuanwu.engine.plot import learning_curve
 from hsuanwu.engine.replay import evaluate_run, load_agent
 from hsuanwu.engine.run_folder import RunFolder, run_named, will_resume
 
@@ -135,3 +136,21 @@ def test_who_names_a_checkpoint_means_its_run(composed, tmp_path):
     assert load_agent(*run_named(first)[:1], checkpoint=first.name)[0].learner.learner is not None
     with pytest.raises(ConfigurationError, match="step_7.pt: cannot be read"):
         evaluate_run(run / "checkpoints" / "step_7.pt", 2, 0)
+
+
+NO_FOLDERS = [("file", "is no folder"), ("file/run", "Not a directory"), ("x" * 300, "File name too long")]
+
+
+@pytest.mark.parametrize(("path", "reason"), NO_FOLDERS)
+def test_a_path_that_can_be_no_folder_is_one_line(composed, tmp_path, path, reason):
+    (tmp_path / "file").write_text("")
+    place = tmp_path / path
+    line = f"(RUN_DIR|run_dir): .*{reason}.*; choose another path$"
+    for resume in ("false", "true", "auto"):
+        with pytest.raises(ConfigurationError, match=line) as caught:
+            DistributedTrainer(composed(f"run_dir={place}", f"resume={resume}"))
+        assert len(str(caught.value)) < 300
+    with pytest.raises(ConfigurationError, match=line):
+        evaluate_run(place, 1, 0)
+    with pytest.raises(ConfigurationError, match=line):
+        learning_curve([place], tmp_path / "curve.png")
