@@ -443,7 +443,12 @@ def test_the_version_is_told(command, function):
         (["seed=${total_step}"], "error: seed: refers to ${total_step}, and there is no such key; did you mean"),
         (["seed=${oc.env:NO_SUCH}"], "error: seed: refers to what cannot be found: Environment variable 'NO_SUCH'"),
         (["learner.learning_rate=1e-3"], "error: learner.learning_rate: unknown key; did you mean 'learner.lr'? "),
-        (["learner.foo=1"], "error: learner.foo: unknown key; learner has "),
+        (["learner.foo=1"], "error: learner.foo: unknown key; learner=impala has "),
+        (
+            ["env=gymnasium", "env.wrapper=x"],
+            "error: env.wrapper: unknown key; did you mean 'env.wrappers'? env=gymnasium has env.id, env.kwargs, "
+            "env.native_vector, env.reset_options, env.wrappers\n",
+        ),
         (["num_envs=4"], "error: num_envs: unknown key; did you mean 'envs_per_actor'? "),
         (["wandb=true"], "error: wandb: unknown key; there is no such logger"),
         (

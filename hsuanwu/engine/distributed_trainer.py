@@ -116,7 +116,8 @@ class DistributedTrainer:
         self._inspector.longest = longest_episode(self.folder) if clock.updates else 0
         reporter = Reporter(self.folder, clock, cfgs.num_actors, cfgs.log_interval, self._inspector)
         with folder_kept(), exits_raised(), reporter, threads(cfgs.learner_threads):
-            reporter.console.say(f"Training in {self.folder.path}", "cyan")
+            onwards = f", from step {first_step:,} on" if first_step else ""
+            reporter.console.say(f"Training in {self.folder.path}{onwards}", "cyan")
             reporter.console.say("\n".join(self.agent.description))
             for warning in warnings_of(cfgs, self.calibration):
                 reporter.console.say(warning)

@@ -20,6 +20,7 @@ _AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^=']+)=([^']*)'")
 _NO_SUCH_KEY = re.compile(r"Interpolation key '([^']+)' not found")
 _UNKNOWN_KEY = re.compile(r"Key '([^']+)' is not in struct|Key '([^']+)' not in")
 _OVERRIDE = re.compile(r"(?:Could not override|merging override) '?([^\s'=]+)")
+_CHOSEN = re.compile(r"object_type=(\w+)Config\b")
 _NO_OPTION = re.compile(r"Could not (?:find|load) '([^']+)/([^/']+)'")
 _WRONG_TYPE = re.compile(r"Value '(.*)' of type '(\w+)' could not be converted to (\w+)", re.DOTALL)
 _NOT_A_LIST = re.compile(r"Invalid value assigned: (\w+) is not a (ListConfig|DictConfig)")
@@ -57,7 +58,7 @@ def explain(error: Exception) -> str:
     override = _OVERRIDE.search(text)
     if override or _UNKNOWN_KEY.search(text):
         key = full_key[1] if full_key else override[1] if override else "configuration"
-        return _explain_key(key)
+        return _explain_key(key, _CHOSEN.search(text))
     return " ".join(text.split())
 
 
@@ -113,7 +114,7 @@ def _explain_option(group: str, name: str, text: str) -> str:
     return f"{group}: {name!r} is unknown; {nearest(name, known)}options: {', '.join(sorted(set(known)))}"
 
 
-def _explain_key(key: str) -> str:
+def _explain_key(key: str, of_class: re.Match[str] | None) -> str:
     group, _, rest = key.partition(".")
     if rest and group in KINDS:
         if rest == "_target_":
@@ -123,7 +124,10 @@ def _explain_key(key: str) -> str:
             having = _having(group, rest)
             right = having[0] if len(having) == 1 else f"<one of {', '.join(having)}>"
             return f"{key}: the chosen {group} has no such key; choose {group}={right}"
-        return f"{key}: unknown key; {_meant(rest, group)}{group} has {', '.join(known)}"
+        chosen = [name for name, cls in options(group).items() if of_class and cls.__name__ == of_class[1]]
+        if chosen:
+            group, known = f"{group}={chosen[0]}", sorted(f"{group}.{field}" for field in _fields(group, chosen[0]))
+        return f"{key}: unknown key; {_meant(rest, key.partition('.')[0])}{group} has {', '.join(known)}"
     return explain_run_key(key)
 
 

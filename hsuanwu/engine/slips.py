@@ -15,6 +15,7 @@ _FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r
 _FLAGS |= {"--shell-completion", "-sc"}
 _FLAGS_WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"}
 _FLAGS_WITH_VALUE |= {"--config-dir", "-cd", "--info", "-i", "--experimental-rerun"}
+_ENVIRONMENT = re.compile(r"\w+(?:\.\w+)*:[\w./-]+")
 _WHOLE = re.compile(r"\d[\d_]*(?:\.\d*)?[eE]\+?\d+")
 _NO_FLAG = re.compile(r"[-+]?\d+(?<!^0)(?<!^1)")
 _NO_NAME = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?|true|false|\[.*", re.IGNORECASE)
@@ -73,6 +74,8 @@ def _overrides_checked(arguments: list[str]) -> Iterator[str]:
     for index in rest:
         argument, following = arguments[index], arguments[index + 1 : index + 2]
         name = argument.partition("=")[0]
+        if "=" in argument:
+            _check_whole(arguments[index:])
         yield argument
         if argument in _FLAGS:
             continue
@@ -83,11 +86,26 @@ def _overrides_checked(arguments: list[str]) -> Iterator[str]:
         if argument.startswith("-"):
             value = argument.partition("=")[2] or (following[0] if following and "=" not in following[0] else "VALUE")
             raise ConfigurationError(f"{argument}: write {name.lstrip('-').replace('-', '_')}={value}, without dashes")
+        if _ENVIRONMENT.fullmatch(argument):
+            raise ConfigurationError(f"{argument}: write env=gymnasium env.id={argument}")
         if "=" not in argument and not argument.startswith("~"):
             pair = f"{argument}={following[0]}" if following and "=" not in following[0] else "key=value"
             if following[:1] == ["="]:
                 pair = f"{argument}={''.join(arguments[index + 2 : index + 3])}"
             raise ConfigurationError(f"{argument}: write {pair}, without spaces")
+
+
+def _check_whole(words: Sequence[str]) -> None:
+    """Check that the first word is whole: the shell parts at its blanks what is not quoted."""
+    whole = ""
+    for word in words:
+        whole = f"{whole} {word}".strip()
+        if all(whole.count(left) == whole.count(right) for left, right in ("[]", "{}", "()")):
+            break
+    else:
+        return  # Hydra's grammar says what is missing
+    if whole != words[0]:
+        raise ConfigurationError(f"{whole.partition('=')[0]}: has blanks; quote it: '{whole}'")
 
 
 def _taken(argument: str, own: Collection[str]) -> str:

@@ -19,6 +19,7 @@ from hsuanwu.common.protocols import Array, EnvFactory, VectorEnv
 from hsuanwu.common.spaces import Box, Dict, Space
 from hsuanwu.env.visit import visit
 from hsuanwu.testing.env_record import Entry, Record, record
+from hsuanwu.xplore.distribution import default_distribution
 
 RIGHT, DOUBTFUL, WRONG = "right", "doubtful", "wrong"
 
@@ -86,6 +87,7 @@ def examine_env(factory: EnvFactory, num_steps: int = 2000, timeout_seconds: flo
     before = _globals()
     try:
         with visit("check", timeout_seconds) as alarm, closing(_vector(copied)) as env:
+            default_distribution(env.action_space)  # refuses what no agent can do
             for finding in _examine(factory, env, num_steps, alarm, before):
                 findings.append(finding)
     except EnvironmentFault as fault:

@@ -30,6 +30,8 @@ TAKEN = [
     (["encoder={_target_: my.Encoder}"], ["encoder={_target_: my.Encoder}"]),
     (["encoder=mlp,mnih_cnn", "-m"], ["encoder=mlp,mnih_cnn", "-m"]),
     (["env@env=cartpole"], ["env@env=cartpole"]),
+    (["resume=[1", "seed=2"], ["resume=[1", "seed=2"]),
+    (["env.wrappers=[{path: my.Wrapper}]"], ["env.wrappers=[{path: my.Wrapper}]"]),
 ]
 
 
@@ -48,6 +50,12 @@ REFUSED = [
     (["learner.lr", "1e-3"], "learner.lr: write learner.lr=1e-3, without spaces"),
     (["experiment", "=", "x"], "experiment: write experiment=x, without spaces"),
     (["config.yaml"], "config.yaml: write key=value, without spaces"),
+    (["my_module:MyEnv-v0"], "my_module:MyEnv-v0: write env=gymnasium env.id=my_module:MyEnv-v0"),
+    (
+        ["env.wrappers=[{path:", "my.Wrapper,", "kwargs:", "{x:", "0.1}}]", "seed=1"],
+        "env.wrappers: has blanks; quote it: 'env.wrappers=[{path: my.Wrapper, kwargs: {x: 0.1}}]'",
+    ),
+    (["encoder.hidden_dims=[64,", "64]"], "encoder.hidden_dims: has blanks; quote it: 'encoder.hidden_dims=[64, 64]'"),
     (["checkpoint_interval=???"], "checkpoint_interval: found ???; write a value"),
     (["learner=1"], "learner: found 1; choose learner=<one of impala"),
     (["transport=true"], "transport: found true; choose transport=<one of "),
