@@ -204,6 +204,7 @@ def test_a_folder_that_holds_another_run_is_refused(command):
     assert Path("here/metrics.jsonl").read_bytes() == before
     status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
     assert status == 0 and re.search(r"Trained 1,[12]\d\d steps more, 2,4\d\d in all, in .* 1[56] updates", out)
+    assert re.search(r"^Training in here, from step 1,2\d\d on$", out, re.MULTILINE)
     status, out, _ = command(cli.train, *SMALL, "run_dir=here", "resume=true", "total_steps=2400")
     assert status == 0 and "Nothing was left to train: total_steps=2,400, and 2,4" in out and "cores" not in out
     assert "Mean return" in out

@@ -26,6 +26,8 @@ class Walk(gymnasium.Env):
         if flaw == "mask":
             box = self.observation_space
             self.observation_space = spaces.Dict({"place": box, "action_mask": spaces.MultiBinary(2)})
+        if flaw == "whole_actions":
+            self.action_space = spaces.Box(-3, 3, (2,), np.int32)
         if flaw == "folder":
             os.chdir("/")
 
@@ -77,6 +79,7 @@ FLAWS = {
     "global": ("doubtful", "process"),
     "folder": ("doubtful", "process"),
     "deaf": ("doubtful", "actions"),
+    "whole_actions": ("wrong", "form"),
     "wrong": ("wrong", "answers"),
     "raises": ("wrong", "code"),
 }
