@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 from termcolor import colored
@@ -40,19 +40,24 @@ class Console:
             total=total_steps, initial=steps, unit="step", unit_scale=True, disable=None, leave=False, mininterval=0.2
         )
         self._last_line = perf_counter()
+        self._with_episodes: list[Mapping[str, float | None]] = []
 
     def advance(self, steps: int) -> None:
         """Move the bar by ``steps`` environment steps."""
         self._bar.update(steps)
 
     def progress(self, step: int, line: Mapping[str, float | None]) -> None:
-        """Print the most telling numbers, at most every five seconds."""
+        """Print the most telling numbers, at most every five seconds: of episodes, the means since the last time."""
+        if line.get("episodes"):
+            self._with_episodes.append(line)
         value = line.get("episode_return")
         if value is not None:
             self._bar.set_postfix_str(f"return {digits(value)}", refresh=False)
         if perf_counter() - self._last_line < _SECONDS_BETWEEN_LINES:
             return
         self._last_line = perf_counter()
+        line = {**line, **_of_episodes(self._with_episodes)}
+        self._with_episodes.clear()
         parts = [colored(f"step {step:>11,}", "cyan")]
         for name, label, form in _SHOWN:
             if (value := line.get(name)) is not None:
@@ -69,6 +74,18 @@ class Console:
     def close(self) -> None:
         """Take the bar away."""
         self._bar.close()
+
+
+def _of_episodes(lines: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    """Return the means over the episodes of several lines, of their returns, lengths and infos."""
+    totals: dict[str, tuple[float, float]] = {}
+    for line in lines:
+        count = line.get("episodes") or 0
+        for name, value in line.items():
+            if value is not None and (name in ("episode_return", "episode_length") or name.startswith("info_")):
+                total, weight = totals.get(name, (0.0, 0.0))
+                totals[name] = total + count * value, weight + count
+    return {name: total / weight for name, (total, weight) in totals.items()}
 
 
 class _Bar(tqdm):
