@@ -11,7 +11,7 @@ from typing import Any
 import hydra.utils
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
@@ -22,13 +22,7 @@ from hsuanwu.common.registry import KINDS, options
 from hsuanwu.common.spaces import Space
 from hsuanwu.engine.config import RUN_KEYS
 from hsuanwu.engine.description import describe_observation
-from hsuanwu.engine.signatures import (
-    constructor_parameters,
-    is_mapping,
-    plain_entries,
-    takes_any_keyword,
-    wiring_names,
-)
+from hsuanwu.engine.signatures import check_nest, constructor_parameters, takes_any_keyword, wiring_names
 from hsuanwu.env.action import random_action
 from hsuanwu.env.imports import load_object
 from hsuanwu.env.visit import visit
@@ -373,21 +367,8 @@ def _check_keys(section: DictConfig, cls: type, kind: str, wiring: set[str]) -> 
         is_hydras = name.startswith("_") and name.endswith("_")  # _target_, _convert_ ...
         if name not in parameters and not is_hydras and not takes_any_keyword(cls):
             raise ConfigurationError(f"{key}: unknown key; {nearest(key, known)}{cls.__name__} has {', '.join(known)}")
-        if name in parameters and is_mapping(parameters[name].annotation) and not _is_dict_or_none(section, name):
-            raise ConfigurationError(f"{key}: found {section[name]}; use a mapping, {{name: value}} for example")
-        if name in parameters and plain_entries(parameters[name].annotation):
-            _check_entries(section.get(name), key)
-
-
-def _check_entries(values: Any, key: str) -> None:
-    """Check that a list of plain values holds no nest: omegaconf converts the entries, and lets nests through."""
-    for index, value in enumerate(values if isinstance(values, ListConfig) else ()):
-        if isinstance(value, (ListConfig, DictConfig)):
-            raise ConfigurationError(f"{key}[{index}]: found {value}; a single value was expected")
-
-
-def _is_dict_or_none(section: DictConfig, name: str) -> bool:
-    return OmegaConf.is_missing(section, name) or section[name] is None or isinstance(section[name], DictConfig)
+        if name in parameters:
+            check_nest(section.get(name), parameters[name].annotation, key)
 
 
 def _target(section: Any, kind: str) -> Any:

@@ -9,6 +9,9 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from omegaconf import DictConfig, ListConfig
+
+from hsuanwu.common.errors import ConfigurationError
 from hsuanwu.common.registry import KINDS
 
 
@@ -41,7 +44,28 @@ def takes_any_keyword(cls: type) -> bool:
     return all(any(p.kind is p.VAR_KEYWORD for p in parameters) for _, parameters in _constructors(cls))
 
 
-def is_mapping(hint: Any) -> bool:
+def check_nest(value: Any, hint: Any, key: str) -> None:
+    """Check that a value is a mapping where an annotation asks for one, and that a list of plain values holds no nest.
+
+    omegaconf converts the entries of lists, and lets nests among them through.
+
+    Args:
+        value: as it is in a configuration; None where it is missing.
+        hint: the annotation of the parameter.
+        key: for the message.
+
+    Raises:
+        ConfigurationError: if it does not.
+    """
+    if _is_mapping(hint) and not (value is None or isinstance(value, DictConfig)):
+        raise ConfigurationError(f"{key}: found {value}; use a mapping, {{name: value}} for example")
+    is_plain = plain_entries(hint) is not None and isinstance(value, ListConfig)
+    for index, entry in enumerate(value if is_plain else ()):
+        if isinstance(entry, (ListConfig, DictConfig)):
+            raise ConfigurationError(f"{key}[{index}]: found {entry}; a single value was expected")
+
+
+def _is_mapping(hint: Any) -> bool:
     """Return whether an annotation is that of a dict, or of a dict or None."""
     parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     return {typing.get_origin(part) or part for part in parts} - {types.NoneType} == {dict}
