@@ -31,7 +31,7 @@ def default_distribution(action_space: SpaceLike) -> Distribution:
     space = as_space(action_space, "action_space")
     name = _NAMES.get(type(space))
     if name is None or (isinstance(space, Box) and space.dtype.kind != "f"):
-        raise ConfigurationError(f"distribution: nothing fits the action_space {space}; {ACTION_FORMS}")
+        raise ConfigurationError(f"action_space: found {space}, which no distribution fits; {ACTION_FORMS}")
     distribution: Distribution = lookup("distribution", name)(space)
     return distribution
 

@@ -123,7 +123,7 @@ def test_default(space, expected):
 
 @pytest.mark.parametrize("space", [Dict({"a": Discrete(2)}), Box(0, 9, (2,), np.int64), Box(-1, 1, (0,))], ids=str)
 def test_no_default(space):
-    with pytest.raises(ConfigurationError, match=r"^distribution: .*action_space.*; use "):
+    with pytest.raises(ConfigurationError, match=r"^(distribution|action_space): .*; use "):
         default_distribution(space)
 
 
