@@ -20,9 +20,10 @@ def read_version() -> str:
     return found.group(1)
 
 
-ATARI = ["ale-py>=0.11"]
-# dm_control 1.0.50 reads fields that MuJoCo 4 no longer has, and does not say so in its metadata.
-DMC = ["dm_control>=1.0.28", "mujoco>=3.1,<4"]
+ATARI = ["ale-py>=0.12"]
+# dm_control before 1.0.48 reads fields that MuJoCo 3.17 no longer has, 1.0.50 such that MuJoCo 4 no longer has; neither
+# says so in its metadata.
+DMC = ["dm_control>=1.0.48", "mujoco>=3.1,<4"]
 MINATAR = ["minatar>=1.0.15"]
 MINIGRID = ["minigrid>=3.0"]
 BOX2D = ["box2d>=2.3.10"]
@@ -56,13 +57,13 @@ setup(
         "torch>=2.10",
         "hydra-core>=1.3.2,<1.5",
         "omegaconf>=2.3,<2.4",
-        "gymnasium>=1.2",
+        "gymnasium>=1.3",
         "dm-env>=1.6",
-        "termcolor>=2.0",
+        "termcolor>=2.3",
         "numpy>=1.26",
         "tqdm>=4.60",
         "matplotlib>=3.8",
-        "tensorboardX>=2.6",
+        "tensorboardX>=2.6.5",
     ],
     extras_require={
         "atari": ATARI,

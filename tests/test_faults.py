@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hsuanwu.runtime import fork_server
 from tests.processes import group_members, shared_files, wait_for_empty_group
 from tests.waiting import PATIENCE, wait_until
 
@@ -99,7 +100,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(tmp_path):
     assert shared_files(*members) == []
 
 
-@pytest.mark.parametrize("num_processes", [1, 3, 4, 5])
+@pytest.mark.parametrize("num_processes", [1, 3, 4, *[5] * fork_server._CAN_FORK])
 def test_interrupted_at_once(num_processes, tmp_path):
     """Ctrl-C while processes start: the learner, two that belong to the fork server, one actor, and another one."""
     with start(f"run_dir={tmp_path / 'run'}", "num_actors=2", "envs_per_actor=8") as run:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hsuanwu.runtime import fork_server
 from tests.processes import children, group_members, shared_files, wait_for_empty_group, wait_for_ends
 from tests.test_faults import ROOT, TRAIN, start, wait_for_metrics
 from tests.waiting import PATIENCE, wait_until
@@ -63,6 +64,7 @@ def test_a_run_under_nohup_goes_on(tmp_path):
     assert run.returncode == 128 + signal.SIGTERM
 
 
+@pytest.mark.skipif(not fork_server._CAN_FORK, reason="processes are not forked here")
 def test_a_stopped_fork_server_delays_nobody(tmp_path):
     folder = tmp_path / "run"
     with start(f"run_dir={folder}", "num_actors=2", "envs_per_actor=4", "batch_size=8") as run:

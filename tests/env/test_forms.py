@@ -167,9 +167,18 @@ class AroundForeign(gymnasium.Wrapper):
         self._hidden = Foreign(env)
 
 
-def test_running_statistics_are_found_wherever_a_wrapper_keeps_them():
+class AskedFor(AroundForeign):
+    """Python keeps the attributes of both as a dict from now on, as it did before 3.11."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        assert vars(self) and vars(self._hidden)
+
+
+@pytest.mark.parametrize("wrapper", ["AroundForeign", "AskedFor"])
+def test_running_statistics_are_found_wherever_a_wrapper_keeps_them(wrapper):
     with pytest.raises(ConfigurationError, match=r"Foreign keeps .* normalize_observation=true and learner.normalize"):
-        GymnasiumEnvFactory(PLAIN, wrappers=["tests.env.test_forms.AroundForeign"])(1)
+        GymnasiumEnvFactory(PLAIN, wrappers=[f"tests.env.test_forms.{wrapper}"])(1)
 
 
 class Watchful(Plain):

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from hsuanwu.runtime import server_folder
+from hsuanwu.runtime import fork_server, server_folder
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no fork server elsewhere")
@@ -41,6 +41,7 @@ def holding():
     return process, process.stdout.readline().strip()
 
 
+@pytest.mark.skipif(not fork_server._CAN_FORK, reason="processes are not forked here")
 def test_the_next_start_removes_what_a_killed_one_has_left(folder):
     killed, left = holding()
     running, used = holding()
