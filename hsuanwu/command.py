@@ -129,6 +129,7 @@ def _check_folder(paths: Sequence[str | Path]) -> None:
                 "from the root"
             ) from error
         os.chdir("/")
+        sys.path[:] = filter(None, sys.path)  # no modules are looked for in the root
 
 
 def verdict_of(error: Exception) -> tuple[str, int] | None:
