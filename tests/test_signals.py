@@ -105,14 +105,19 @@ gymnasium.register("Deaf-v0", Deaf)
 """
 
 
-def test_ctrl_c_again_ends_it_though_actors_are_deaf(tmp_path):
-    """It does not wait for them; whether it is quick about it, no test can say on a busy machine."""
-    (tmp_path / "deaf.py").write_text(DEAF)
+def start_deaf(folder, module):
+    """Begin to train in the environment of a module, which hangs once there is a file ``hang``."""
+    (folder / "deaf.py").write_text(module)
     words = [sys.executable, "-c", "from hsuanwu.cli import train; train()", "env=gymnasium", "env.id=deaf:Deaf-v0"]
     words += ["num_actors=2", "envs_per_actor=2", "batch_size=4", "eval_episodes=0", "run_dir=run", "log_interval=100"]
     words += ["overlap=false", "precision=float32", "learner_threads=1", "total_steps=1_000_000_000"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as run:  # fmt: skip
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(words, cwd=folder, start_new_session=True, **pipes)
+
+
+def test_ctrl_c_again_ends_it_though_actors_are_deaf(tmp_path):
+    """It does not wait for them; whether it is quick about it, no test can say on a busy machine."""
+    with start_deaf(tmp_path, DEAF) as run:
         wait_for_metrics(tmp_path / "run", run)
         (tmp_path / "hang").touch()
         wait_until((tmp_path / "hung").exists, "an environment that hangs")
@@ -127,12 +132,7 @@ def test_ctrl_c_again_ends_it_though_actors_are_deaf(tmp_path):
 @pytest.mark.parametrize("where", ["in Python", "in a call that no signal interrupts"])
 def test_nothing_outlives_a_killed_trainer_though_an_environment_hangs(tmp_path, where):
     hang = "signal.pause()" if where == "in Python" else "ctypes.CDLL(None).select(0, None, None, None, None)"
-    (tmp_path / "deaf.py").write_text("import ctypes\n" + DEAF.replace("signal.pause()", hang))
-    words = [sys.executable, "-c", "from hsuanwu.cli import train; train()", "env=gymnasium", "env.id=deaf:Deaf-v0"]
-    words += ["num_actors=2", "envs_per_actor=2", "batch_size=4", "eval_episodes=0", "run_dir=run", "log_interval=100"]
-    words += ["overlap=false", "precision=float32", "learner_threads=1", "total_steps=1_000_000_000"]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as run:  # fmt: skip
+    with start_deaf(tmp_path, "import ctypes\n" + DEAF.replace("signal.pause()", hang)) as run:
         wait_for_metrics(tmp_path / "run", run)
         members = group_members(run.pid)
         (tmp_path / "hang").touch()

@@ -101,7 +101,7 @@ class Inspector:
             if bounds is None:
                 continue
             rows: Array = tensor.numpy()[1:]  # the first row was the last one of the slot before
-            if not bounds.are_left(rows):
+            if not bounds.has_outside(rows):
                 continue
             outside = (rows < bounds.low) | (rows > bounds.high)
             if not self.num_outside:
@@ -132,8 +132,8 @@ class _Bounds:
     high: Array
     _tiled: dict[int, tuple[Array, Array]] = field(default_factory=dict)
 
-    def are_left(self, rows: Array) -> bool:
-        """Return whether a number of ``[T, B, *shape]`` is not between the bounds; they are finite.
+    def has_outside(self, rows: Array) -> bool:
+        """Return whether a number of ``[T, B, *shape]``, all of them finite, is outside the bounds.
 
         Every slot is looked at, and its memory is another processor's until now: it is read once for the least and
         once for the greatest numbers over T, and only those are compared.

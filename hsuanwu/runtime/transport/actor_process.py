@@ -31,7 +31,7 @@ STOP = None
 """The message that ends an actor."""
 
 _ORDERLY_SECONDS = 5.0
-"""What an actor has to end by itself once the learner is gone."""
+"""Seconds that an actor has to end by itself once the learner is gone."""
 
 PIPE_CLOSED = 71
 """Exit status of an actor whose own end of the pipe was closed by somebody's code in its process."""
