@@ -23,7 +23,7 @@ def check_usable(path: Path, key: str = "run_dir") -> None:
     """Check that a path may lead to a folder, whether that is there or not.
 
     Raises:
-        ConfigurationError: if it goes through a file, has a name that is too long, or cannot be looked at.
+        ConfigurationError: if it is or goes through a file, has a name that is too long, or cannot be looked at.
     """
     try:
         mode = path.stat().st_mode
@@ -34,7 +34,7 @@ def check_usable(path: Path, key: str = "run_dir") -> None:
         raise ConfigurationError(
             f"{key}: {str(path)[:_MOST_SHOWN]} cannot be used ({reason}); choose another path"
         ) from error
-    if stat.S_ISREG(mode) and path.suffix != ".pt":  # one of the checkpoints may stand for its run
+    if not stat.S_ISDIR(mode):
         raise ConfigurationError(f"{key}: {str(path)[:_MOST_SHOWN]} is no folder; choose another path")
 
 

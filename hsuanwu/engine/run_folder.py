@@ -95,13 +95,14 @@ def run_named(path: Path) -> tuple[RunFolder, str | None]:
     Raises:
         ConfigurationError: if it cannot be a folder.
     """
-    check_usable(path, "RUN_DIR")
     parent = path.absolute().parent
+    folder, checkpoint = path, None
     if path.suffix == ".pt" and parent.name == "checkpoints":
-        return RunFolder(path.parent.parent), path.name
-    if path.name == "checkpoints" and (parent / "config.yaml").is_file():
-        return RunFolder(path.parent), None
-    return RunFolder(path), None
+        folder, checkpoint = path.parent.parent, path.name
+    elif path.name == "checkpoints" and (parent / "config.yaml").is_file():
+        folder = path.parent
+    check_usable(folder, "RUN_DIR")
+    return RunFolder(folder), checkpoint
 
 
 @contextmanager

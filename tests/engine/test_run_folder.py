@@ -1,5 +1,6 @@
 """Who may use a run folder, and when."""
 
+import os
 import subprocess
 import sys
 
@@ -138,12 +139,20 @@ def test_who_names_a_checkpoint_means_its_run(composed, tmp_path):
         evaluate_run(run / "checkpoints" / "step_7.pt", 2, 0)
 
 
-NO_FOLDERS = [("file", "is no folder"), ("file/run", "Not a directory"), ("x" * 300, "File name too long")]
+NO_FOLDERS = [
+    ("file", "is no folder"),
+    ("file.pt", "is no folder"),
+    ("pipe", "is no folder"),
+    ("file/run", "Not a directory"),
+    ("x" * 300, "File name too long"),
+]
 
 
 @pytest.mark.parametrize(("path", "reason"), NO_FOLDERS)
 def test_a_path_that_can_be_no_folder_is_one_line(composed, tmp_path, path, reason):
     (tmp_path / "file").write_text("")
+    (tmp_path / "file.pt").write_text("")
+    os.mkfifo(tmp_path / "pipe")
     place = tmp_path / path
     line = f"(RUN_DIR|run_dir): .*{reason}.*; choose another path$"
     for resume in ("false", "true", "auto"):
