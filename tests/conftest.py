@@ -6,20 +6,24 @@ import sys
 import pytest
 import torch
 
+from hsuanwu.common.interrupts import ENDING
+
 # Two workers share few cores; a pool of threads in each would only make them wait for one another.
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ctrl_c_is_heard():
-    """Hear Ctrl-C, and let the programs that tests start hear it, even if we are to ignore it.
+def signals_are_heard():
+    """Hear the signals that end a run, and let the programs that tests start hear them, though we are to ignore some.
 
-    A script's background job is told so. A program begins with the system's default for a signal that its parent has
-    a handler for, and goes on to ignore what its parent ignores.
+    A script's background job is told to ignore Ctrl-C and Ctrl-\\, and what nohup starts SIGHUP. A program begins with
+    the system's default for a signal that its parent has a handler for, and goes on to ignore what its parent ignores.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    heard = {number: signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL for number in ENDING}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from hsuanwu.common.interrupts import (
     raise_again,
     signals_raised,
 )
-from tests.waiting import join
+from tests.waiting import PATIENCE, join
 
 
 class Stopped(BaseException):
@@ -126,6 +127,17 @@ def test_each_signal_raises_once_and_tells_its_number(number):
         assert isinstance(caught.value, Interrupted)
     else:
         assert caught.value.number == number and str(caught.value) == signal.Signals(number).name
+
+
+@pytest.mark.slow
+def test_tests_hear_signals_that_they_were_started_to_ignore():
+    """As in a script's background job, where Ctrl-C and Ctrl-\\ are for others."""
+    ignore = "import os, signal, sys; [signal.signal(x, signal.SIG_IGN) for x in map(int, sys.argv[1].split(','))]; "
+    run = "os.execv(sys.executable, [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *sys.argv[2:]])"
+    numbers = ",".join(str(int(number)) for number in ENDING)
+    program = [sys.executable, "-c", ignore + run, numbers, __file__, "-k", "test_each_signal_raises_once"]
+    found = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE)
+    assert found.returncode == 0 and f"{len(ENDING)} passed" in found.stdout, found.stdout + found.stderr
 
 
 def test_what_is_ignored_stays_ignored(monkeypatch):
