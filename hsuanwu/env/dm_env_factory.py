@@ -12,7 +12,7 @@ from hsuanwu.common.errors import ConfigurationError, one_line
 from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.fault import blamed, fault_of, raised_at_call
+from hsuanwu.env.fault import blamed, fault_of, is_refused_call
 from hsuanwu.env.imports import load_object
 from hsuanwu.env.serial_vector_env import SerialVectorEnv
 from hsuanwu.env.single_env import DmEnvSingleEnv, dm_env_painter, reseed_in_place
@@ -75,7 +75,7 @@ class DmEnvFactory:
         except BaseException as error:
             if is_interruption(error):
                 raise
-            if isinstance(error, (TypeError, ValueError)) and raised_at_call(error):
+            if isinstance(error, (TypeError, ValueError)) and is_refused_call(error):
                 raise ConfigurationError(
                     f"env.kwargs: {self.factory} cannot be called with {kwargs} ({one_line(error)})"
                 ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, one_line
 from hsuanwu.common.interrupts import is_interruption
 
 _OURS = (str(Path(__file__).resolve().parent.parent), str(Path(gymnasium.__file__).resolve().parent))
+_PYTHON = (sysconfig.get_path("stdlib"), "<frozen ")
+_PACKAGES = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
 
 
 class WrongAnswer(Exception):  # noqa: N818 - never leaves this room
@@ -131,3 +134,20 @@ def raised_at_call(error: BaseException) -> bool:
     """
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename.startswith(_OURS)
+
+
+def is_refused_call(error: BaseException) -> bool:
+    """Return whether a call failed before any code of the user's was reached: of wrong arguments, or a wrong name."""
+    frames = traceback.extract_tb(origin_of(error).__traceback__)
+    return not any(_is_users(frame.filename) for frame in frames)
+
+
+def origin_of(error: BaseException) -> BaseException:
+    """Return the exception that gymnasium has raised once more with another text; else the one that is given."""
+    cause = error.__cause__
+    return cause if cause is not None and type(cause) is type(error) and str(error).startswith(str(cause)) else error
+
+
+def _is_users(filename: str) -> bool:
+    is_pythons = filename.startswith(_PYTHON) and not filename.startswith(_PACKAGES)
+    return not (filename.startswith(_OURS) or is_pythons)

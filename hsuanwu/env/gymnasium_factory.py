@@ -19,7 +19,7 @@ from hsuanwu.common.errors import ConfigurationError, nearest, one_line
 from hsuanwu.common.interrupts import is_interruption
 from hsuanwu.common.protocols import VectorEnv
 from hsuanwu.common.registry import NO_KWARGS, register
-from hsuanwu.env.fault import fault_of, raised_at_call
+from hsuanwu.env.fault import fault_of, is_refused_call, origin_of
 from hsuanwu.env.imports import import_extra, import_module, load_object
 from hsuanwu.env.make import as_vector_env
 from hsuanwu.env.native_vector_env import autoreset_mode
@@ -176,7 +176,7 @@ class GymnasiumEnvFactory:
     def _one_line_errors(self, render: bool) -> Iterator[None]:
         try:
             yield
-        except (gymnasium.error.Error, ImportError) as error:
+        except gymnasium.error.Error as error:
             if "Box2D is not installed" in str(error):
                 raise ConfigurationError("env.id: Box2D is not installed; pip install 'hsuanwu[box2d]'") from error
             raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
@@ -185,7 +185,10 @@ class GymnasiumEnvFactory:
                 raise
             if render and "render_mode" in str(error) and isinstance(error, (TypeError, ValueError)):
                 raise self._cannot_draw() from error
-            if isinstance(error, (TypeError, ValueError)) and raised_at_call(error):
+            if isinstance(error, ImportError) and is_refused_call(error):
+                raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
+            error = origin_of(error)
+            if isinstance(error, (TypeError, ValueError)) and is_refused_call(error):
                 raise ConfigurationError(
                     f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
                 ) from error
@@ -228,14 +231,20 @@ def _load_wrapper(entry: Any) -> Callable[[Any, str], Any]:
     return functools.partial(_wrap, wrapper, path, kwargs)
 
 
+_REFUSALS = (TypeError, ValueError, AssertionError, ImportError)
+
+
 def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any, name: str) -> Any:
     try:
         wrapped = _wrapped(wrapper, kwargs, env)
-    except (TypeError, ValueError, AssertionError, ImportError, gymnasium.error.Error) as error:
-        raise ConfigurationError(f"env.wrappers: {path} cannot wrap {env} with {kwargs} ({one_line(error)})") from error
     except BaseException as error:
         if is_interruption(error):
             raise
+        is_told = isinstance(error, gymnasium.error.Error)  # in words meant for the user: something is not installed
+        if is_told or (isinstance(error, _REFUSALS) and is_refused_call(error)):
+            raise ConfigurationError(
+                f"env.wrappers: {path} cannot wrap {env} with {kwargs} ({one_line(error)})"
+            ) from error
         raise fault_of(error, f"the constructor of wrapper {path}, with {kwargs},", name) from None
     if not isinstance(wrapped, gymnasium.Env):
         raise ConfigurationError(f"env.wrappers: {path} gave a {type(wrapped).__name__}; a gymnasium.Env was expected")

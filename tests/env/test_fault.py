@@ -14,6 +14,7 @@ from hsuanwu.common.errors import ConfigurationError, EnvironmentFault, Environm
 from hsuanwu.common.interrupts import Interrupted, Terminated
 from hsuanwu.env import GymnasiumEnvFactory, as_vector_env
 from hsuanwu.env.fault import shown
+from tests.env import constructors
 
 
 class SpeechlessError(Exception):
@@ -164,3 +165,29 @@ def test_values_are_shown_in_a_few_words():
         f"str '{'n' * 56}...",
         "Odd",
     ]
+
+
+@pytest.mark.parametrize("how", constructors.FAILURES)
+@pytest.mark.parametrize("part", ["environment", "wrapper"])
+def test_a_constructor_that_fails_in_its_own_code_shows_where(part, how):
+    """An error of a kind that a wrong argument raises, too, is no wrong argument."""
+    module = constructors.__name__
+    if part == "environment":
+        factory = GymnasiumEnvFactory(f"{module}:FailsWhenBuilt-v0", {"how": how})
+    else:
+        factory = GymnasiumEnvFactory(
+            "CartPole-v1", wrappers=[{"path": f"{module}.FailsAround", "kwargs": {"how": how}}]
+        )
+    with pytest.raises(EnvironmentFault, match="the constructor") as caught:
+        factory(1)
+    assert "constructors.py" in str(caught.value) and "FAILURES[how]()" in str(caught.value)
+    assert "environment creator" not in str(caught.value), "what gymnasium adds is not the environment's"
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"hwo": "a type"}, {"how": "a type", "more": 1}])
+def test_arguments_that_a_constructor_does_not_take_are_one_line(kwargs):
+    with pytest.raises(ConfigurationError, match=r"^env.kwargs: .*cannot be built with .*Fails.__init__\(\)"):
+        GymnasiumEnvFactory(f"{constructors.__name__}:FailsWhenBuilt-v0", kwargs)(1)
+    wrappers = [{"path": f"{constructors.__name__}.FailsAround", "kwargs": kwargs}]
+    with pytest.raises(ConfigurationError, match=r"^env.wrappers: .*cannot wrap .*FailsAround.__init__\(\)"):
+        GymnasiumEnvFactory("CartPole-v1", wrappers=wrappers)(1)
