@@ -44,6 +44,7 @@ from hsuanwu.engine.run_folder import (
     will_resume,
     write_config,
 )
+from hsuanwu.engine.spaces_file import check_spaces, spaces_text
 from hsuanwu.engine.starts import note_start
 from hsuanwu.engine.threads import num_cores, threads
 from hsuanwu.engine.trust import sign
@@ -84,6 +85,7 @@ class DistributedTrainer:
         self._inspector = Inspector(self.agent.observation_space)
         # a run that ended before its first checkpoint begins again
         if source is not None and list_checkpoints(source):
+            check_spaces(source, self.agent.observation_space, self.agent.action_space)
             state, self._best = load_checkpoint(source), best_return(source)
             restore(self.agent.learner, self.clock, state, source.checkpoints)
             _check_total_steps(self.cfgs, self.clock)
@@ -343,8 +345,7 @@ def _begun_folder(cfgs: DictConfig, calibration: Mapping[str, Any] | None, agent
     sign(folder)
     note_start(folder, from_step)
     _write(folder.model, "\n".join(agent.description))
-    spaces = {"observation_space": agent.observation_space.to_dict(), "action_space": agent.action_space.to_dict()}
-    _write(folder.spaces, json.dumps(spaces, indent=2))
+    _write(folder.spaces, spaces_text(agent.observation_space, agent.action_space))
     if calibration is not None:
         _write(folder.calibration, json.dumps(calibration, indent=2))
     return folder

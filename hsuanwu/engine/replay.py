@@ -16,6 +16,7 @@ from hsuanwu.engine.evaluator import EPISODES, evaluate, most_steps
 from hsuanwu.engine.logger import longest_episode
 from hsuanwu.engine.run_folder import RunFolder, run_named
 from hsuanwu.engine.screen import open_video, open_window
+from hsuanwu.engine.spaces_file import check_spaces
 from hsuanwu.engine.trust import check_trusted
 
 
@@ -98,5 +99,6 @@ def load_agent(
     cfgs.device = "cpu"
     check_run_keys(cfgs)
     agent = build_agent(cfgs)
+    check_spaces(folder, agent.observation_space, agent.action_space)
     restore_policy(agent.learner, load_checkpoint(folder, best, checkpoint), folder.checkpoints)
     return agent, cfgs
