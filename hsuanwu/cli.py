@@ -30,7 +30,7 @@ from hsuanwu.command import (
     swept_failures,
     verdict_of,
 )
-from hsuanwu.common.errors import ConfigurationError
+from hsuanwu.common.errors import ConfigurationError, EnvironmentFault
 from hsuanwu.common.interrupts import HeldInterrupts, interrupts_held
 from hsuanwu.runtime import fork_server
 
@@ -276,7 +276,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         result = _results(arguments)
     if arguments.json:
         print(json.dumps(result))
-        return
+    else:
+        _show_results(result)
+    if not result["episodes"]:
+        raise EnvironmentFault("no evaluation episode has ended, so that there are no returns")
+
+
+def _show_results(result: dict[str, Any]) -> None:
     from hsuanwu.engine.console import digits
 
     for name, label in (("episode_return", "return"), ("episode_length", "length")):

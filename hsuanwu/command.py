@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from hsuanwu.runtime import fork_server
 USAGE, FAILURE, SIGNAL = 2, 1, 128
 """Exit statuses: a mistake in what was asked for, a run that failed, and what a signal's number is added to."""
 
+_STANDARD_ERROR = 2
 _LEAST_SECONDS = 1.5
 """Seconds that an orderly shutdown may still take after a second Ctrl-C."""
 _THREAD_SECONDS = 3.0
@@ -87,6 +89,8 @@ def command_settings(also: Collection[int] = ()) -> Iterator[None]:
         also: signals that are raised although somebody else handles them.
     """
     fill_streams()
+    if not faulthandler.is_enabled():  # where an environment's code crashes, Python says at least which line called it
+        faulthandler.enable(_STANDARD_ERROR)
     show_warnings(_show_warning)
     try:
         with streams_kept(), signals_raised(at_once=end_soon, also=also):

@@ -123,6 +123,7 @@ BAD = {
     "encoder._target_=my.Encoder": ["encoder._target_", "encoder={_target_"],
     "encoder={_target_:hsuanwu.xploit.encoder.MlpEncoder,widht:3}": ["encoder", "MlpEncoder", "widht"],
     "encoder={_target_:hsuanwu.xploit.encoder.MlpEncoder,hidden_dims:[a]}": ["encoder", "MlpEncoder"],
+    "env=gymnasium env.id=null": ["env.id", "found null", "write a value"],
     "learner.lr_schedule=triangle": ["learner.lr_schedule", "'triangle'", "linear"],
     "env=gymnasium env.id=CartPole-v1 env.wrappers=my.Wrapper": ["env.wrappers", "my.Wrapper", "a list"],
     "distribution=diagonal_gaussian": ["distribution", "Box"],
@@ -149,6 +150,26 @@ def test_a_mistake_is_one_line_and_status_2(command, tmp_path, overrides):
     for word in BAD[overrides]:
         assert word in err, err
     assert not list(tmp_path.iterdir()), "a refused run leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("seed = 3", "error: seed: write seed=3, without spaces\n"),
+        ("learner.lr =3e-3", "error: learner.lr: write learner.lr=3e-3, without spaces\n"),
+    ],
+)
+def test_spaces_around_the_sign_are_told(command, override, said):
+    assert command(cli.train, *SMALL, override)[::2] == (2, said)
+
+
+def test_an_evaluation_in_which_no_episode_ends_is_no_success(command):
+    task = ["env=gymnasium", "env.id=tests.engine.two_entries:TwoEntries-v0", "env.kwargs.length=0"]
+    assert command(cli.train, *SMALL, *task, "run_dir=r", "eval_episodes=1")[0] == 0
+    for flag in ([], ["--json"]):
+        status, out, err = command(cli.evaluate, "r", "--episodes", "2", *flag)
+        assert status == 1 and "error: no evaluation episode has ended, so that there are no returns" in err
+        assert json.loads(out)["episodes"] == 0 if flag else "episodes: 0" in out
 
 
 @pytest.mark.parametrize(

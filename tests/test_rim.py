@@ -60,6 +60,8 @@ class Odd(gymnasium.Env):
             signal.pause()
         if self.what == "closes" and self.time == 7 and os.getppid() != 1:
             os.closerange(3, 64)
+        if self.what == "crashes" and self.time == 7:
+            ctypes.string_at(0)
         if self.what == "exits" and self.time == 7:
             sys.exit(0)
         if self.what == "leaves" and self.time == 7:
@@ -114,6 +116,12 @@ def test_a_run_is_as_without(tmp_path, what, transport):
     warning = "warning: env Odd-v0: close raised RuntimeError: cannot close"
     assert err.splitlines() == ([warning] if what == "close" else []), "what several processes say is said once"
     assert run(tmp_path, "evaluate", "r", "--episodes", "1")[0] == 0
+
+
+def test_a_crash_says_which_line_it_was(tmp_path):
+    """The whole process is gone at once, and nobody is left to say a line of ours."""
+    status, _, err = train(tmp_path, "crashes", "local")
+    assert status == -signal.SIGSEGV and "Segmentation fault" in err and "odd.py" in err and "in step" in err, err
 
 
 def test_results_for_programs_are_alone_on_standard_output(tmp_path):

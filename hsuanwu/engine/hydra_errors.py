@@ -73,6 +73,8 @@ def _explain_grammar(override: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override}: write key=value, without spaces"
+    if key != key.rstrip():
+        return f"{key.strip()}: write {key.strip()}={value.strip()}, without spaces"
     if any(value.count(left) != value.count(right) for left, right in ("[]", "{}", "()")):
         return f"{key}: found {value!r}; a bracket is missing, or quote it: '{key}=\"{value}\"'"
     return f"{key}: found {value!r}; quote it: '{key}=\"{value}\"'"
@@ -93,7 +95,7 @@ def _explain_value(text: str) -> str | None:
     if found := _NO_ENTRY.search(text):
         return f"found null; use {_ENTRIES.get(found[1], found[1])}"
     if _NOT_OPTIONAL.search(text):
-        return "found null; leave it out for its default"
+        return "found null; write a value, or leave it out where it has a default"
     if found := _NOT_A_LIST.search(text):
         right = "a list, [64, 64] say" if found[2] == "ListConfig" else "a mapping, {name: value} say"
         return f"found {found[1]}; use {right}"
