@@ -93,7 +93,7 @@ class blamed:  # noqa: N801 - reads as a function; a generator would swallow a S
     ) -> None:
         if error is None or is_interruption(error):
             return
-        if not (isinstance(error, ConfigurationError) and raised_at_call(error)):
+        if not (isinstance(error, ConfigurationError) and _raised_by_us(error)):
             raise fault_of(error, self._doing, self._name) from error
 
 
@@ -127,18 +127,15 @@ def _foreign(frames: list[traceback.FrameSummary]) -> list[traceback.FrameSummar
     return frames[max(0, first) :]
 
 
-def raised_at_call(error: BaseException) -> bool:
-    """Return whether an error was raised by a call itself, and not by code of the user's that it reached.
-
-    Arguments that a function does not take are such an error: its own first line has not been reached.
-    """
+def _raised_by_us(error: BaseException) -> bool:
+    """Return whether code of ours, or of gymnasium's, raised an error, and not code of the user's that it called."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and frames[-1].filename.startswith(_OURS)
 
 
 def is_refused_call(error: BaseException) -> bool:
     """Return whether a call failed before any code of the user's was reached: of wrong arguments, or a wrong name."""
-    frames = traceback.extract_tb(origin_of(error).__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)
     return not any(_is_users(frame.filename) for frame in frames)
 
 

@@ -28,6 +28,8 @@ from hsuanwu.env.statistics import check_no_statistics, refuse_statistics
 
 _NO_LIMIT = -1
 """The ``max_episode_steps`` that ``gymnasium.make`` takes for none."""
+_REFUSALS = (TypeError, ValueError, AssertionError, ImportError)
+"""What a wrapper's constructor raises that is given what it does not take."""
 
 
 @final
@@ -185,9 +187,9 @@ class GymnasiumEnvFactory:
                 raise
             if render and "render_mode" in str(error) and isinstance(error, (TypeError, ValueError)):
                 raise self._cannot_draw() from error
+            error = origin_of(error)
             if isinstance(error, ImportError) and is_refused_call(error):
                 raise ConfigurationError(f"env.id: {self.id} cannot be built: {one_line(error)}") from error
-            error = origin_of(error)
             if isinstance(error, (TypeError, ValueError)) and is_refused_call(error):
                 raise ConfigurationError(
                     f"env.kwargs: {self.id} cannot be built with {self.kwargs} ({one_line(error)})"
@@ -229,9 +231,6 @@ def _load_wrapper(entry: Any) -> Callable[[Any, str], Any]:
     wrapper = load_object(path, "env.wrappers")
     refuse_statistics(wrapper)
     return functools.partial(_wrap, wrapper, path, kwargs)
-
-
-_REFUSALS = (TypeError, ValueError, AssertionError, ImportError)
 
 
 def _wrap(wrapper: Callable[..., Any], path: str, kwargs: dict[str, Any], env: Any, name: str) -> Any:
