@@ -10,7 +10,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Union, cast
 
 from hydra.core.config_store import ConfigStore
@@ -131,9 +131,20 @@ def resumed(cfgs: DictConfig, saved: DictConfig, overrides: Sequence[str]) -> Di
 def differences(before: DictConfig, after: DictConfig) -> list[str]:
     """Return a line for each value that is another one, ``"learner.lr: 0.001, now 0.0006"`` say."""
     old, new = (dict(flat_values(OmegaConf.to_container(x, resolve=False))) for x in (before, after))
-    names = [name for name in {**old, **new} if name not in ("run_dir", "resume")]
-    changed = [name for name in names if (name in old) != (name in new) or old.get(name) != new.get(name)]
-    return [f"{name}: {old.get(name, 'not there')}, now {new.get(name, 'not there')}" for name in changed]
+    old, new = ({name: x for name, x in y.items() if name not in ("run_dir", "resume")} for y in (old, new))
+    return changes(old, new)
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], shown: Callable[[Any], str] = str) -> list[str]:
+    """Return a line for each flat value that is another one.
+
+    Args:
+        old: values by name.
+        new: likewise.
+        shown: how a value is written.
+    """
+    changed = [name for name in {**old, **new} if (name in old) != (name in new) or old.get(name) != new.get(name)]
+    return [f"{name}: {shown(old.get(name, 'not there'))}, now {shown(new.get(name, 'not there'))}" for name in changed]
 
 
 def flat_values(x: Any, name: str = "") -> Iterator[tuple[str, Any]]:

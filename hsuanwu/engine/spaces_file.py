@@ -7,17 +7,17 @@ from typing import Any
 
 from hsuanwu.common.errors import ConfigurationError, one_line, warn_of_run
 from hsuanwu.common.spaces import Space
-from hsuanwu.engine.config import flat_values
+from hsuanwu.engine.config import changes, flat_values
 from hsuanwu.engine.foreign_files import read_text
 from hsuanwu.engine.run_folder import RunFolder
 
 _MOST_SHOWN = 60
-_NOT_THERE = "not there"
 
 
 def spaces_text(observation_space: Space, action_space: Space) -> str:
     """Return what ``spaces.json`` holds."""
-    return json.dumps(_as_dict(observation_space, action_space), indent=2)
+    spaces = {"observation_space": observation_space.to_dict(), "action_space": action_space.to_dict()}
+    return json.dumps(spaces, indent=2)
 
 
 def check_spaces(folder: RunFolder, observation_space: Space, action_space: Space) -> None:
@@ -37,20 +37,14 @@ def check_spaces(folder: RunFolder, observation_space: Space, action_space: Spac
         warn_of_run(f"{folder.spaces}: is no JSON ({one_line(error)}); the environment's spaces are not compared")
         return
     now = dict(flat_values(json.loads(spaces_text(observation_space, action_space))))
-    changed = [name for name in {**before, **now} if before.get(name, _NOT_THERE) != now.get(name, _NOT_THERE)]
-    if changed:
-        shown = [f"{name}: {_shown(before, name)}, now {_shown(now, name)}" for name in changed[:2]]
+    if changed := changes(before, now, _shown):
         more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
         raise ConfigurationError(
-            f"env: its spaces are not those of the run ({'; '.join(shown)}{more}); correct the environment, or begin a "
-            f"new run (without {folder.spaces} they are not compared)"
+            f"env: its spaces are not those of the run ({'; '.join(changed[:2])}{more}); correct the environment, or "
+            f"begin a new run (without {folder.spaces} they are not compared)"
         )
 
 
-def _as_dict(observation_space: Space, action_space: Space) -> dict[str, Any]:
-    return {"observation_space": observation_space.to_dict(), "action_space": action_space.to_dict()}
-
-
-def _shown(values: dict[str, Any], name: str) -> str:
-    text = str(values.get(name, _NOT_THERE))
+def _shown(value: Any) -> str:
+    text = str(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
