@@ -29,7 +29,7 @@ from hsuanwu.env.statistics import check_no_statistics, refuse_statistics
 _NO_LIMIT = -1
 """The ``max_episode_steps`` that ``gymnasium.make`` takes for none."""
 _REFUSALS = (TypeError, ValueError, AssertionError, ImportError)
-"""What a wrapper's constructor raises that is given what it does not take."""
+"""Errors of a wrapper's constructor that is called with arguments that it does not take."""
 
 
 @final
